@@ -1,0 +1,50 @@
+/*
+ * A stanza on its way: tree, kind and addresses in one arena. Handlers borrow; only the router ends it.
+ */
+#ifndef XMPP_STANZA_H
+#define XMPP_STANZA_H
+
+#include "base/err.h"
+#include "xml/node.h"
+#include "xmpp/jid.h"
+
+enum stanza_kind { STANZA_MESSAGE, STANZA_PRESENCE, STANZA_IQ };
+
+enum stanza_type {
+    ST_NORMAL, /* message without type or with an unknown one; presence: available */
+    ST_CHAT, ST_GROUPCHAT, ST_HEADLINE, ST_ERROR,
+    ST_AVAILABLE, ST_UNAVAILABLE, ST_SUBSCRIBE, ST_SUBSCRIBED, ST_UNSUBSCRIBE, ST_UNSUBSCRIBED, ST_PROBE,
+    ST_GET, ST_SET, ST_RESULT,
+    ST_INVALID /* a value that the kind does not allow */
+};
+
+struct stanza {
+    struct arena *arena; /* owns everything here, this struct included */
+    struct xml_el *el;
+    enum stanza_kind kind;
+    enum stanza_type type;
+    struct jid from, to; /* prepared; `to` absent: the sender's own account */
+    struct str id;
+};
+
+/* Reads kind, type and id off the element (not the addresses); NULL when it is no stanza of jabber:client. */
+struct stanza *stanza_of(struct arena *a, struct xml_el *el);
+/* New, empty, in its own new arena. type ST_NORMAL/ST_AVAILABLE leave the attribute out. */
+struct stanza *stanza_new(enum stanza_kind kind, enum stanza_type type, struct jid from, struct jid to);
+/* Sets the from/to attributes of the element from the jids. */
+void stanza_stamp(struct stanza *s);
+/* Reply skeletons in a new arena: addresses swapped, same id. */
+struct stanza *stanza_result(const struct stanza *iq);
+/*
+ * Error reply with the original children included (RFC 6120 §8.3.1), or NULL when none may be sent (to an error, to an
+ * IQ result). text may be absent. lang: xml:lang of the text, absent: "en".
+ */
+struct stanza *stanza_error(const struct stanza *s, enum err_code code, struct str text);
+/* The same with free type and condition words (RFC 6120 §8.3.3). */
+struct stanza *stanza_error_words(const struct stanza *s, struct str type, struct str condition, struct str text);
+/* Ends it. */
+void stanza_end(struct stanza **s);
+/* Text of the type attribute; absent for the default one. */
+struct str stanza_type_str(enum stanza_type t);
+
+#endif
