@@ -27,6 +27,7 @@ struct log_ctx {
 };
 
 extern enum log_level log_threshold; /* read on every call, written by log_set_level; relaxed */
+#define LOG_ON(level) ((unsigned)(level) <= (unsigned)__atomic_load_n(&log_threshold, __ATOMIC_RELAXED))
 
 int log_start(const struct log_config *cfg, struct error *err);
 /* Writes what is queued and ends the thread. */
@@ -52,14 +53,14 @@ bool log_limit_pass(struct log_limit *l, unsigned per_minute, unsigned *dropped_
 /* LOG(INFO, "c2s", &ctx or NULL, "fmt", ...) */
 #define LOG(level, area, ctx, ...)                                                \
     do {                                                                          \
-        if (UNLIKELY(LOG_##level <= log_threshold))                               \
+        if (UNLIKELY(LOG_ON(LOG_##level)))                                        \
             log_write(LOG_##level, (area), (ctx), __VA_ARGS__);                   \
     } while (0)
 #define LOG_LIMITED(level, area, ctx, ...)                                        \
     do {                                                                          \
         static struct log_limit limit_;                                           \
         unsigned dropped_ = 0;                                                    \
-        if (LOG_##level <= log_threshold && log_limit_pass(&limit_, 60, &dropped_)) { \
+        if (LOG_ON(LOG_##level) && log_limit_pass(&limit_, 60, &dropped_)) {      \
             if (dropped_)                                                         \
                 log_write(LOG_##level, (area), NULL, "%u similar lines left out", dropped_); \
             log_write(LOG_##level, (area), (ctx), __VA_ARGS__);                   \

@@ -15,6 +15,8 @@ struct map_node {
 struct map {
     struct map_node **buckets;
     size_t mask, count;
+    size_t used; /* buckets in use; the table grows and shrinks one bucket at a time */
+    size_t low;  /* every bucket below is empty */
 };
 
 typedef bool (*map_eq_fn)(const struct map_node *node, const void *key);

@@ -1,0 +1,13 @@
+/* Heap memory that never fails: exhaustion ends the process with one line on standard error. Free with free(). */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+
+void *mem_alloc(size_t n) __attribute__((malloc, returns_nonnull));
+void *mem_zalloc(size_t n) __attribute__((malloc, returns_nonnull));
+/* NULL is fine; n is never 0. */
+void *mem_realloc(void *p, size_t n) __attribute__((returns_nonnull));
+#define MEM_NEW(type) ((type *)mem_zalloc(sizeof(type)))
+
+#endif
