@@ -1,0 +1,38 @@
+/*
+ * Accounts and their passwords. Callable from any shard: work happens on the account's home shard, where a bounded cache
+ * of credentials lives (option auth_use_cache and its friends), so nothing needs invalidation. Storage form follows
+ * auth_password_format / auth_scram_hash. Password derivation runs on the blocking pool. Names are prepared by the caller.
+ */
+#ifndef CORE_AUTH_H
+#define CORE_AUTH_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "store/users.h"
+
+/* Per shard, before it serves. */
+void auth_shard_start(void);
+void auth_shard_stop(void);
+
+/* ERR_NOT_FOUND no such user or host; ERR_NOT_AUTHORIZED wrong password; ERR_UNAVAILABLE. The time does not tell which of the first two. */
+int auth_check_password(struct str host, struct str user, struct str password, struct error *err) YIELDS;
+/*
+ * Credentials for a SCRAM exchange with this hash: stored keys, or derived on the spot from a plain password. ERR_NOT_FOUND when there is
+ * no such user or no usable form (the caller goes on with scram_fake_keys). Copied into a.
+ */
+int auth_scram_keys(struct arena *a, struct str host, struct str user, enum scram_hash h, struct scram_keys *out, struct error *err) YIELDS;
+int auth_exists(struct str host, struct str user, bool *out, struct error *err) YIELDS;
+/* ERR_CONFLICT; ERR_NO_HOST; ERR_NOT_ACCEPTABLE when the password cannot be prepared. Writes the "Registered but didn't login" last activity. */
+int auth_register(struct str host, struct str user, struct str password, struct error *err) YIELDS;
+/* ERR_NOT_FOUND */
+int auth_set_password(struct str host, struct str user, struct str password, struct error *err) YIELDS;
+/* ERR_NOT_FOUND when it was not there. Does not end sessions: core/account.h does. */
+int auth_remove(struct str host, struct str user, struct error *err) YIELDS;
+int auth_count(struct str host, uint64_t *out, struct error *err) YIELDS;
+int auth_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out, struct error *err) YIELDS;
+/* Forgets cached credentials on every shard. */
+int auth_clear_cache(struct error *err) YIELDS;
+/* SASL mechanisms that make sense for this host given auth_password_format and disable_sasl_mechanisms: bits by enum sasl_mechanism. */
+bool auth_stores_plain(struct str host);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * The store: plain functions per data area over one SQL layer (store/sql.h), in ejabberd's tables. A driver blocks, so work
+ * runs on reader threads (a connection each) or on the writer thread, which commits groups; the calling fiber waits.
+ * A write that returned STORE_OK is on disk: it survives kill -9 and, with the default settings, a power cut.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+
+enum store_rc {
+    STORE_OK,
+    STORE_NONE,        /* no such row */
+    STORE_CONFLICT,    /* the row is there already */
+    STORE_UNAVAILABLE, /* nothing was done: database gone, locked, disk full */
+    STORE_UNCERTAIN    /* the write may or may not have happened (connection lost in commit) */
+};
+
+struct store_config {
+    const char *driver;   /* "sqlite" */
+    const char *path;     /* SQLite: database file; its folder exists */
+    bool multihost;       /* schema "new": server_host columns; otherwise "default" */
+    bool durable;         /* true: power cut safe (synchronous=FULL); false: kill -9 safe */
+    unsigned readers;     /* reader threads; 0: 2 */
+};
+
+/* Opens, creates or checks the schema, prepares every statement. On failure says what and where. */
+int store_start(const struct store_config *cfg, struct error *err);
+/* Commits what is queued, closes. */
+void store_stop(void);
+/* Fills *err from a result that is not OK; -1. */
+int store_error(enum store_rc rc, const char *what, struct error *err);
+/* "sqlite", "pgsql", ... and schema name, for status and logs. */
+const char *store_describe(void);
+
+#endif

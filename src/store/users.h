@@ -1,0 +1,29 @@
+/*
+ * Accounts: table `users` (username, type, password, serverkey, salt, iterationcount; server_host in the new schema).
+ * type: 1 plain, 2 SHA-1, 3 SHA-256, 4 SHA-512; an account may have several rows. Keys and salts are base64 in the table
+ * and raw here. Names are prepared.
+ */
+#ifndef STORE_USERS_H
+#define STORE_USERS_H
+
+#include "store/store.h"
+#include "xmpp/scram.h"
+
+struct user_creds {
+    bool has_plain;
+    struct str plain;
+    struct scram_keys scram[3]; /* by enum scram_hash; iterations 0: absent */
+};
+
+enum store_rc users_get(struct arena *a, struct str host, struct str user, struct user_creds *out) YIELDS;
+/* STORE_CONFLICT when the account exists in any form. */
+enum store_rc users_add(struct str host, struct str user, const struct user_creds *c) YIELDS;
+/* Replaces every stored form; STORE_NONE when there is no such account. */
+enum store_rc users_set(struct str host, struct str user, const struct user_creds *c) YIELDS;
+/* STORE_NONE when it was not there. Removes its `last` row in the same transaction. */
+enum store_rc users_remove(struct str host, struct str user) YIELDS;
+enum store_rc users_count(struct str host, uint64_t *out) YIELDS;
+/* Names in byte order, at most `limit` after `after` (absent: from the start); each name once. limit 0: all. */
+enum store_rc users_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out) YIELDS;
+
+#endif
