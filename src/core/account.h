@@ -1,0 +1,44 @@
+/*
+ * Accounts that are online: the bare JID and its sessions on the home shard. Everything here may be called from any shard;
+ * functions that answer go to the home shard (or all shards) themselves.
+ */
+#ifndef CORE_ACCOUNT_H
+#define CORE_ACCOUNT_H
+
+#include "net/addr.h"
+#include "xmpp/stanza.h"
+
+/* A snapshot of one session; strings live in the arena that was passed. */
+struct session_info {
+    struct jid jid;            /* full */
+    const char *connection;    /* "c2s", "c2s_tls" */
+    struct ip ip;
+    uint16_t port;
+    int priority;              /* -1 before initial presence */
+    uint64_t uptime_s;         /* since bind */
+    const char *show;          /* "available", "away", "chat", "dnd", "xa", "unavailable" */
+    struct str status_text;
+};
+
+/* All sessions (host absent) or those of one host; unsorted. */
+int account_sessions(struct arena *a, struct str host, struct session_info **out, size_t *n_out, struct error *err) YIELDS;
+/* Sessions of one account; n 0 when there is none or the host is not served. */
+int account_user_sessions(struct arena *a, struct str user, struct str host, struct session_info **out, size_t *n_out,
+                          struct error *err) YIELDS;
+/* Counting does not list. host absent: all. */
+int account_count_sessions(struct str host, uint64_t *out, struct error *err) YIELDS;
+
+enum kick_kind {
+    KICK_ADMIN,   /* kick_user: policy-violation, "has been kicked" */
+    KICK_SESSION, /* kick_session: conflict and the reason as text */
+    KICK_REMOVED, /* account removed: conflict, "User removed" */
+    KICK_STOP     /* system-shutdown */
+};
+/* Ends sessions of an account; resource absent: all of them. How many were ended comes back. */
+int account_kick(struct str user, struct str host, struct str resource, enum kick_kind kind, struct str reason,
+                 unsigned *kicked_out, struct error *err) YIELDS;
+
+/* The stanza as if the session had sent it. ERR_NOT_FOUND when there is no such session. Takes the stanza. */
+int account_inject(struct str user, struct str host, struct str resource, struct stanza **s, struct error *err) YIELDS;
+
+#endif

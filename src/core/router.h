@@ -1,0 +1,15 @@
+/* The way of a stanza to its home (house.md: address decides). */
+#ifndef CORE_ROUTER_H
+#define CORE_ROUTER_H
+
+#include "xmpp/stanza.h"
+
+/*
+ * Delivers by address: a local account (RFC 6121 §8), the server itself, or an error back to the sender. Takes the
+ * stanza; from and to are set and prepared. Never suspends: handlers that wait get a fiber of their own. Any shard.
+ */
+void router_route(struct stanza **s);
+/* Error reply to the sender, if one may be sent; ends the stanza. */
+void router_bounce(struct stanza **s, enum err_code code, const char *text);
+
+#endif
