@@ -2,6 +2,7 @@
 #ifndef CORE_ROUTER_H
 #define CORE_ROUTER_H
 
+#include "core/module.h"
 #include "xmpp/stanza.h"
 
 /*
@@ -9,6 +10,13 @@
  * stanza; from and to are set and prepared. Never suspends: handlers that wait get a fiber of their own. Any shard.
  */
 void router_route(struct stanza **s);
+/*
+ * The same for a stream's own fiber: a handler of this shard that waits makes the stream wait (order and back-pressure,
+ * house rule of fibers).
+ */
+void router_route_waiting(struct stanza **s) YIELDS;
+/* An IQ for the server or an account's bare JID: finds the handler, or answers that there is none. Ends it. */
+void router_answer_iq(struct stanza **s, unsigned host, enum iq_to to);
 /* Error reply to the sender, if one may be sent; ends the stanza. */
 void router_bounce(struct stanza **s, enum err_code code, const char *text);
 

@@ -1,0 +1,258 @@
+/*
+ * Online accounts of this shard: the table of bare JIDs, their sessions, opening and closing them, and presence
+ * broadcast among an account's own resources (RFC 6121 §4). Owned by the home shard; nothing here suspends.
+ * Delivery rules are in core/deliver.c, questions from other shards in core/account_query.c. No rosters here.
+ */
+#include "base/clock.h"
+#include "base/hash.h"
+#include "core/c2s.h"
+#include "core/module.h"
+#include "core/router.h"
+#include "core/session_table.h"
+#include "rt/shard.h"
+#include <stdlib.h>
+
+static _Thread_local struct session_table table;
+
+struct session_table *session_table_self(void)
+{
+    return &table;
+}
+
+void account_shard_start(void)
+{
+    map_init(&table.accounts);
+    list_init(&table.all);
+}
+
+void account_shard_stop(void)
+{
+    map_deinit(&table.accounts);
+    free(table.per_host);
+    table.per_host = NULL;
+    table.hosts = 0;
+}
+
+struct account_key {
+    struct str user, host;
+};
+
+static bool account_eq(const struct map_node *node, const void *key)
+{
+    const struct account *a = CONTAINER_OF(node, const struct account, node);
+    const struct account_key *k = key;
+    return a->user_len == k->user.n && a->host_len == k->host.n && memcmp(a->bare, k->user.p, k->user.n) == 0 &&
+           memcmp(a->bare + (k->user.n ? k->user.n + 1 : 0), k->host.p, k->host.n) == 0;
+}
+
+static uint64_t account_hash(struct str user, struct str host)
+{
+    return hash_str(user) * 0x9E3779B97F4A7C15u ^ hash_str(host);
+}
+
+struct account *account_find(struct str user, struct str host)
+{
+    struct account_key k = {user, host};
+    struct map_node *n = map_find(&table.accounts, account_hash(user, host), account_eq, &k);
+    return n ? CONTAINER_OF(n, struct account, node) : NULL;
+}
+
+struct session *session_find(struct account *a, struct str resource)
+{
+    LIST_EACH(it, &a->sessions) {
+        struct session *s = LIST_ENTRY(it, struct session, link);
+        if (str_eq(jid_res(session_jid(s)), resource))
+            return s;
+    }
+    return NULL;
+}
+
+static struct account *account_new(unsigned host, struct jid j)
+{
+    struct str bare = jid_bare(j);
+    struct account *a = calloc(1, sizeof *a + bare.n);
+    if (!a)
+        abort();
+    list_init(&a->sessions);
+    a->host = host;
+    a->user_len = j.user_len;
+    a->host_len = j.host_len;
+    memcpy(a->bare, bare.p, bare.n);
+    map_add(&table.accounts, &a->node, account_hash(jid_user(j), jid_host(j)));
+    return a;
+}
+
+/* Counters per host, so that counting never lists. */
+static void count_session(unsigned host, int delta)
+{
+    if (host >= table.hosts) {
+        size_t n = host + 1u;
+        uint64_t *p = realloc(table.per_host, n * sizeof *p);
+        if (!p)
+            abort();
+        memset(p + table.hosts, 0, (n - table.hosts) * sizeof *p);
+        table.per_host = p;
+        table.hosts = n;
+    }
+    table.per_host[host] += (uint64_t)(int64_t)delta;
+}
+
+struct session *session_open(unsigned host, struct jid full, struct c2s *owner)
+{
+    struct account *a = account_find(jid_user(full), jid_host(full));
+    if (!a)
+        a = account_new(host, full);
+    struct str text = jid_full(full);
+    struct session *s = calloc(1, sizeof *s + text.n);
+    if (!s)
+        abort();
+    s->account = a;
+    s->owner = owner;
+    s->bound_ms = clock_mono_ms();
+    s->priority = -1;
+    s->res_len = full.res_len;
+    memcpy(s->full, text.p, text.n);
+    list_push(&a->sessions, &s->link);
+    list_push(&table.all, &s->all);
+    count_session(host, 1);
+    hook_run_session_opened(host, &(struct session_event){.session = s});
+    return s;
+}
+
+static void drop_presence(struct session *s)
+{
+    s->show = SHOW_UNAVAILABLE;
+    s->last_presence = NULL;
+    arena_release(&s->presence);
+}
+
+/* To every available resource of the account, the sender included (RFC 6121 §4.2.2, §4.4.2, §4.5.2). */
+static void broadcast_own(struct session *from, const struct stanza *p)
+{
+    LIST_EACH(it, &from->account->sessions) {
+        struct session *s = LIST_ENTRY(it, struct session, link);
+        if (session_available(s))
+            session_send(s, p);
+    }
+}
+
+/* A resource that comes online learns of the others (RFC 6121 §4.3.2: probe of the own account). */
+static void introduce_others(struct session *to)
+{
+    LIST_EACH(it, &to->account->sessions) {
+        struct session *s = LIST_ENTRY(it, struct session, link);
+        if (s != to && session_available(s) && s->last_presence)
+            session_send(to, s->last_presence);
+    }
+}
+
+static enum show parse_show(const struct stanza *p)
+{
+    struct xml_el *el = xml_child(p->el, TOK_show, TOK_NS_CLIENT);
+    if (!el)
+        return SHOW_AVAILABLE;
+    struct str text = xml_text_of(p->arena, el);
+    static const struct { const char *word; enum show show; } words[] = {
+        {"chat", SHOW_CHAT}, {"away", SHOW_AWAY}, {"xa", SHOW_XA}, {"dnd", SHOW_DND}};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (str_eq(text, str_of(words[i].word)))
+            return words[i].show;
+    return SHOW_AVAILABLE;
+}
+
+/* RFC 6121 §4.7.2.3: -128..127; what does not fit is held to the nearest bound. */
+static int8_t parse_priority(const struct stanza *p)
+{
+    struct xml_el *el = xml_child(p->el, TOK_priority, TOK_NS_CLIENT);
+    int64_t v = 0;
+    if (el && !str_to_i64(str_trim(xml_text_of(p->arena, el)), &v))
+        v = 0;
+    return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
+}
+
+void session_presence(struct session *s, struct stanza *p)
+{
+    bool was = session_available(s), now = p->type == ST_AVAILABLE;
+    struct presence_event ev = {.session = s, .presence = p, .was_available = was, .available = now};
+    if (now) {
+        s->show = (uint8_t)parse_show(p);
+        s->priority = parse_priority(p);
+        s->had_presence = true;
+        struct arena *keep = arena_new();
+        struct stanza *copy = ARENA_NEW(keep, struct stanza);
+        *copy = *p;
+        copy->arena = keep;
+        copy->el = xml_copy(keep, p->el);
+        copy->from = session_jid(s);
+        copy->to = JID_NULL;
+        copy->id = arena_str(keep, p->id);
+        arena_release(&s->presence);
+        s->presence = keep;
+        s->last_presence = copy;
+        if (!was)
+            introduce_others(s);
+        broadcast_own(s, p);
+    } else if (was) {
+        broadcast_own(s, p);
+        drop_presence(s);
+    }
+    hook_run_session_presence(s->account->host, &ev);
+}
+
+/* The server speaks for a session that went away without saying so (RFC 6121 §4.5.2). */
+static void announce_gone(struct session *s)
+{
+    struct stanza *p = stanza_new(STANZA_PRESENCE, ST_UNAVAILABLE, session_jid(s), jid_to_bare(session_jid(s)));
+    struct presence_event ev = {.session = s, .presence = p, .was_available = true, .available = false};
+    drop_presence(s);
+    broadcast_own(s, p);
+    hook_run_session_presence(s->account->host, &ev);
+    stanza_end(&p);
+}
+
+void session_close(struct session **sp, const char *reason)
+{
+    struct session *s = *sp;
+    if (!s)
+        return;
+    *sp = NULL;
+    struct account *a = s->account;
+    hook_run_session_closed(a->host, &(struct session_event){.session = s, .reason = reason});
+    s->owner = NULL;
+    if (session_available(s))
+        announce_gone(s);
+    count_session(a->host, -1);
+    list_del(&s->link);
+    list_del(&s->all);
+    arena_release(&s->presence);
+    free(s);
+    if (list_empty(&a->sessions)) {
+        map_del(&table.accounts, &a->node);
+        free(a);
+    }
+}
+
+void session_send(struct session *s, const struct stanza *st)
+{
+    if (s->owner)
+        c2s_send(s->owner, st);
+}
+
+const char *show_name(enum show s)
+{
+    static const char *const names[] = {"unavailable", "available", "chat", "away", "xa", "dnd"};
+    return names[s];
+}
+
+void account_config_changed(const struct config *c)
+{
+    memset(table.per_host, 0, table.hosts * sizeof *table.per_host);
+    for (struct map_node *n = map_next(&table.accounts, NULL); n; n = map_next(&table.accounts, n)) {
+        struct account *a = CONTAINER_OF(n, struct account, node);
+        const struct vhost *h = config_host(c, jid_host(account_jid(a)));
+        /* An account of a host that is gone: its streams are being ended (core/c2s.c), count it nowhere real. */
+        a->host = h ? h->index : 0;
+        LIST_EACH(it, &a->sessions)
+            count_session(a->host, 1);
+    }
+}

@@ -1,0 +1,149 @@
+/*
+ * Stanzas at the home of the account they are for: the rules of RFC 6121 §8.5 that need no roster. Runs on the home shard,
+ * does not suspend. Who is entitled to presence comes with rosters.
+ */
+#include "core/module.h"
+#include "core/router.h"
+#include "core/session.h"
+#include "rt/fiber.h"
+
+static const char no_session[] = "User session not found";
+
+/* Sessions that get a message to the bare JID: those of the highest non-negative priority (RFC 6121 §8.5.2.1.1). */
+static unsigned deliver_to_best(struct account *a, struct stanza *s)
+{
+    int best = -1;
+    unsigned n = 0;
+    LIST_EACH(it, &a->sessions) {
+        struct session *x = LIST_ENTRY(it, struct session, link);
+        if (session_available(x) && x->priority > best)
+            best = x->priority;
+    }
+    if (best < 0)
+        return 0;
+    LIST_EACH(it, &a->sessions) {
+        struct session *x = LIST_ENTRY(it, struct session, link);
+        if (session_available(x) && x->priority == best) {
+            session_send(x, s);
+            n++;
+        }
+    }
+    return n;
+}
+
+static unsigned deliver_to_all(struct account *a, struct stanza *s, bool negative_too)
+{
+    unsigned n = 0;
+    LIST_EACH(it, &a->sessions) {
+        struct session *x = LIST_ENTRY(it, struct session, link);
+        if (session_available(x) && (negative_too || x->priority >= 0)) {
+            session_send(x, s);
+            n++;
+        }
+    }
+    return n;
+}
+
+static void undelivered(struct account *a, unsigned host, struct stanza **s)
+{
+    struct stanza_event ev = {.account = a, .stanza = *s};
+    enum hook_verdict v = hook_run_message_undelivered(host, &ev);
+    if (v == HOOK_PASS)
+        router_bounce(s, ERR_NO_RECIPIENT, NULL);
+    else if (v == HOOK_REJECT)
+        router_bounce(s, ev.reject, ev.reject_text);
+    else
+        stanza_end(s);
+}
+
+static void receive_message(struct account *a, unsigned host, struct stanza **sp)
+{
+    struct stanza *s = *sp;
+    struct session *exact = a && !jid_is_bare(s->to) ? session_find(a, jid_res(s->to)) : NULL;
+    if (exact) {
+        session_send(exact, s);
+        stanza_end(sp);
+        return;
+    }
+    bool taken = false;
+    switch (s->type) {
+    case ST_ERROR:
+        stanza_end(sp); /* §8.5.2.2.1: silently */
+        return;
+    case ST_GROUPCHAT:
+        router_bounce(sp, ERR_NO_RECIPIENT, no_session);
+        return;
+    case ST_HEADLINE:
+        if (a && jid_is_bare(s->to))
+            deliver_to_all(a, s, false);
+        stanza_end(sp);
+        return;
+    default:
+        taken = a && deliver_to_best(a, s) > 0;
+    }
+    if (taken)
+        stanza_end(sp);
+    else
+        undelivered(a, host, sp);
+}
+
+static void receive_presence(struct account *a, struct stanza **sp)
+{
+    struct stanza *s = *sp;
+    if (!a || s->type == ST_PROBE) {
+        stanza_end(sp); /* without a roster nobody is entitled to an answer */
+        return;
+    }
+    if (jid_is_bare(s->to))
+        deliver_to_all(a, s, true);
+    else {
+        struct session *x = session_find(a, jid_res(s->to));
+        if (x)
+            session_send(x, s);
+    }
+    stanza_end(sp);
+}
+
+static void receive_iq(struct account *a, unsigned host, struct stanza **sp)
+{
+    struct stanza *s = *sp;
+    if (jid_is_bare(s->to)) {
+        router_answer_iq(sp, host, IQ_TO_ACCOUNT);
+        return;
+    }
+    struct session *x = a ? session_find(a, jid_res(s->to)) : NULL;
+    if (x) {
+        session_send(x, s);
+        stanza_end(sp);
+    } else {
+        router_bounce(sp, ERR_NO_RECIPIENT, no_session);
+    }
+}
+
+void account_receive(struct stanza **sp)
+{
+    struct stanza *s = *sp;
+    const struct vhost *h = config_host(config_current(), jid_host(s->to));
+    if (!h) {
+        router_bounce(sp, ERR_NO_HOST, NULL);
+        return;
+    }
+    struct account *a = account_find(jid_user(s->to), jid_host(s->to));
+    struct stanza_event ev = {.account = a, .stanza = s};
+    fiber_no_yield_begin();
+    enum hook_verdict v = hook_run_stanza_received(h->index, &ev);
+    fiber_no_yield_end();
+    if (v == HOOK_STOP) {
+        stanza_end(sp);
+        return;
+    }
+    if (v == HOOK_REJECT) {
+        router_bounce(sp, ev.reject, ev.reject_text);
+        return;
+    }
+    switch (s->kind) {
+    case STANZA_MESSAGE: receive_message(a, h->index, sp); break;
+    case STANZA_PRESENCE: receive_presence(a, sp); break;
+    case STANZA_IQ: receive_iq(a, h->index, sp); break;
+    }
+}

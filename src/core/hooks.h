@@ -1,0 +1,80 @@
+/*
+ * Hook tables (core/hooks.def). Handlers borrow what the event points to; only the router ends a stanza. A handler runs on
+ * the home shard of the account concerned and must not suspend (every hook of the list says so).
+ */
+#ifndef CORE_HOOKS_H
+#define CORE_HOOKS_H
+
+#include "xmpp/stanza.h"
+
+struct session;
+struct account;
+
+struct session_event {
+    struct session *session;
+    const char *reason; /* session_closed: why, for last activity; may be NULL */
+};
+
+struct presence_event {
+    struct session *session;
+    const struct stanza *presence;
+    bool was_available, available;
+};
+
+struct stanza_event {
+    struct account *account;
+    struct session *session; /* the sending one; NULL for received stanzas and server-made ones */
+    struct stanza *stanza;
+    enum err_code reject;    /* set with HOOK_REJECT */
+    const char *reject_text;
+};
+
+enum hook_verdict {
+    HOOK_PASS,   /* go on */
+    HOOK_STOP,   /* handled: nothing more happens to it */
+    HOOK_REJECT  /* the sender gets event->reject */
+};
+
+enum hook {
+#define HOOK(name, type, suspends, sentence) HOOK_##name,
+#define STAGE(hook, name, sentence)
+#include "core/hooks.def"
+#undef HOOK
+#undef STAGE
+    HOOK__COUNT
+};
+
+enum hook_stage {
+#define HOOK(name, type, suspends, sentence)
+#define STAGE(hook, name, sentence) STAGE_##hook##_##name,
+#include "core/hooks.def"
+#undef HOOK
+#undef STAGE
+    STAGE__COUNT
+};
+
+struct hook_entry {
+    enum hook hook;
+    enum hook_stage stage;
+    union {
+#define HOOK(name, type, suspends, sentence) enum hook_verdict (*name)(type *event);
+#define STAGE(hook, name, sentence)
+#include "core/hooks.def"
+#undef HOOK
+#undef STAGE
+        void *any;
+    } fn;
+};
+
+/* In a module's table: ON(session_closed, STATE, on_closed). A handler of the wrong type does not compile. */
+#define ON(hook_, stage_, fn_) \
+    { .hook = HOOK_##hook_, .stage = STAGE_##hook_##_##stage_, .fn = {.hook_ = (fn_)} }
+
+/* hook_run_NAME(host index, event): handlers of modules loaded on that host, in stage order, until one does not pass. */
+#define HOOK(name, type, suspends, sentence) enum hook_verdict hook_run_##name(unsigned host, type *event);
+#define STAGE(hook, name, sentence)
+#include "core/hooks.def"
+#undef HOOK
+#undef STAGE
+
+#endif

@@ -1,0 +1,155 @@
+/*
+ * Routing by address. Stanzas for accounts go to their home shard, stanzas for a served domain are answered where they are
+ * (the server's own answers need no state), everything else is remote. Runs on any shard. Remote domains are answered
+ * with remote-server-not-found as long as there are no server connections.
+ */
+#include "core/router.h"
+#include "core/config.h"
+#include "core/session.h"
+#include "rt/fiber.h"
+#include "rt/mailbox.h"
+#include "rt/shard.h"
+
+struct routed {
+    struct msg m;
+    struct stanza *stanza; /* the message lives in the stanza's arena */
+};
+
+static void on_routed_at_home(struct msg *m)
+{
+    struct stanza *s = CONTAINER_OF(m, struct routed, m)->stanza;
+    account_receive(&s);
+}
+
+void router_bounce(struct stanza **sp, enum err_code code, const char *text)
+{
+    struct stanza *err = stanza_error(*sp, code, str_of(text));
+    stanza_end(sp);
+    if (err)
+        router_route(&err);
+}
+
+static void to_account(struct stanza **sp)
+{
+    struct stanza *s = *sp;
+    unsigned home = shard_of(jid_home_hash(s->to));
+    if (home == shard_self()) {
+        account_receive(sp);
+        return;
+    }
+    struct routed *r = ARENA_NEW(s->arena, struct routed);
+    r->m.fn = on_routed_at_home;
+    r->stanza = s;
+    *sp = NULL;
+    mail_post(home, &r->m);
+}
+
+/* Messages and presence to a served domain itself: nobody is there to take them. */
+static void to_server(struct stanza **sp, const struct vhost *h)
+{
+    struct stanza *s = *sp;
+    if (s->kind == STANZA_IQ && jid_is_bare(s->to))
+        router_answer_iq(sp, h->index, IQ_TO_SERVER);
+    else if (s->kind == STANZA_PRESENCE)
+        stanza_end(sp);
+    else
+        router_bounce(sp, ERR_NOT_FOUND, "No available resource found");
+}
+
+static void to_anywhere(struct stanza **sp)
+{
+    struct stanza *s = *sp;
+    const struct vhost *h = config_host(config_current(), jid_host(s->to));
+    if (!h)
+        router_bounce(sp, ERR_NO_HOST, "Server connections are not available");
+    else if (s->to.user_len)
+        to_account(sp);
+    else
+        to_server(sp, h);
+}
+
+/* --- IQ handlers --- */
+
+/* Whether the fiber that routes may wait itself: set around router_route_waiting on its own shard. */
+static _Thread_local const struct fiber *may_wait;
+
+struct iq_job {
+    struct stanza *stanza;
+    const struct iq_entry *entry;
+    unsigned host;
+};
+
+static void run_iq(struct stanza *s, const struct iq_entry *e, unsigned host) YIELDS;
+static void run_iq(struct stanza *s, const struct iq_entry *e, unsigned host)
+{
+    struct iq iq = {.stanza = s, .child = xml_first(s->el), .arena = s->arena, .host = host};
+    e->fn(&iq);
+    if (!iq.answered)
+        iq_error(&iq, ERR_INTERNAL, "No answer was produced");
+    stanza_end(&s);
+}
+
+static void iq_fiber(void *arg) YIELDS;
+static void iq_fiber(void *arg)
+{
+    struct iq_job job = *(struct iq_job *)arg;
+    run_iq(job.stanza, job.entry, job.host);
+}
+
+static bool check_children(struct stanza **sp)
+{
+    struct xml_el *first = xml_first((*sp)->el);
+    const char *why = !first ? "No child elements found" : xml_next(first) ? "Too many child elements" : NULL;
+    if (why)
+        router_bounce(sp, ERR_BAD_REQUEST, why);
+    return !why;
+}
+
+static const struct iq_entry *find_handler(struct stanza **sp, unsigned host, enum iq_to to)
+{
+    if ((*sp)->type != ST_GET && (*sp)->type != ST_SET) {
+        stanza_end(sp); /* a result or error nobody here asked for */
+        return NULL;
+    }
+    if (!check_children(sp))
+        return NULL;
+    const struct iq_entry *e = module_iq(host, to, xml_first((*sp)->el)->ns);
+    if (!e)
+        router_bounce(sp, ERR_NO_SERVICE, "No module is handling this query");
+    return e;
+}
+
+static void answer_on_fiber(struct iq_job job) YIELDS;
+static void answer_on_fiber(struct iq_job job)
+{
+    run_iq(job.stanza, job.entry, job.host);
+}
+
+void router_answer_iq(struct stanza **sp, unsigned host, enum iq_to to)
+{
+    const struct iq_entry *e = find_handler(sp, host, to);
+    if (!e)
+        return;
+    struct iq_job job = {*sp, e, host};
+    *sp = NULL;
+    /* yieldcheck: a handler that waits runs here only when the caller said it may (router_route_waiting). */
+    if (!e->waits || (may_wait && may_wait == fiber_self()))
+        answer_on_fiber(job);
+    else
+        fiber_run(iq_fiber, &job);
+}
+
+void router_route(struct stanza **sp)
+{
+    const struct fiber *saved = may_wait;
+    may_wait = NULL;
+    to_anywhere(sp);
+    may_wait = saved;
+}
+
+void router_route_waiting(struct stanza **sp)
+{
+    may_wait = fiber_self();
+    to_anywhere(sp);
+    may_wait = NULL;
+}

@@ -1,0 +1,63 @@
+/*
+ * What an online account is made of, on its home shard. Owned by core/account.c; only that shard touches it.
+ */
+#ifndef CORE_SESSION_H
+#define CORE_SESSION_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "core/account.h"
+#include "core/hooks.h"
+
+struct c2s;
+
+enum show { SHOW_UNAVAILABLE, SHOW_AVAILABLE, SHOW_CHAT, SHOW_AWAY, SHOW_XA, SHOW_DND };
+
+struct account {
+    struct map_node node;
+    struct list sessions;
+    unsigned host;             /* index in the configuration */
+    uint16_t user_len, host_len;
+    char bare[];               /* "user@host" */
+};
+
+struct session {
+    struct list link;          /* in the account */
+    struct list all;           /* in the shard */
+    struct account *account;
+    struct c2s *owner;         /* the stream; sessions without one come with stream management */
+    uint64_t bound_ms;
+    int8_t priority;           /* meaningful when available */
+    uint8_t show;
+    bool had_presence;
+    struct arena *presence;    /* holds last_presence; NULL when unavailable */
+    const struct stanza *last_presence;
+    uint16_t res_len;
+    char full[];               /* "user@host/res" */
+};
+
+static inline struct jid session_jid(const struct session *s)
+{
+    return (struct jid){s->full, s->account->user_len, s->account->host_len, s->res_len};
+}
+static inline struct jid account_jid(const struct account *a) { return (struct jid){a->bare, a->user_len, a->host_len, 0}; }
+static inline bool session_available(const struct session *s) { return s->show != SHOW_UNAVAILABLE; }
+
+void account_shard_start(void);
+void account_shard_stop(void);
+/* NULL when nobody of that account is online here. Prepared parts. */
+struct account *account_find(struct str user, struct str host);
+struct session *session_find(struct account *a, struct str resource);
+/* Adds a session to its account (made when needed). The resource must be free. */
+struct session *session_open(unsigned host, struct jid full, struct c2s *owner);
+/* Runs session_closed, tells the other resources (unavailable), frees. */
+void session_close(struct session **s, const char *reason);
+/* Stanza at the home of the account: RFC 6121 §8.5. Ends it. */
+void account_receive(struct stanza **s);
+/* Own presence without `to` from a session: state and broadcast. Borrowed. */
+void session_presence(struct session *s, struct stanza *p);
+/* Writes a stanza to the session's stream; borrowed. */
+void session_send(struct session *s, const struct stanza *st);
+const char *show_name(enum show s);
+
+#endif
