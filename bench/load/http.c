@@ -1,0 +1,129 @@
+/* HTTP/1.1 calls over keep-alive connections, one under way each: `http` asks check_account of one account after the
+ * other, `register` creates them. */
+#include "load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct http_conn {
+    struct conn conn; /* first: a conn is its http_conn */
+};
+
+static struct {
+    bool registering;
+    long accounts, sent, answered, warm, total, refused;
+    bool started, finished;
+    struct usage from, to;
+    struct hist latency;
+} run;
+
+static void send_request(struct conn *c)
+{
+    char body[512], text[1024];
+    if (run.sent == run.total)
+        return;
+    long account = run.sent++ % run.accounts;
+    int n = run.registering
+        ? snprintf(body, sizeof body, "{\"user\":\"%s%ld\",\"host\":\"%s\",\"password\":\"%s\"}", opt.prefix, account,
+              opt.domain, opt.password)
+        : snprintf(body, sizeof body, "{\"user\":\"%s%ld\",\"host\":\"%s\"}", opt.prefix, account, opt.domain);
+    int len = snprintf(text, sizeof text, "POST %s HTTP/1.1\r\nHost: %s:%u\r\nContent-Type: application/json\r\n"
+        "Content-Length: %d\r\n\r\n%s", opt.path, opt.host, opt.port, n, body);
+    conn_send(c, text, (size_t)len);
+}
+
+/* Length of the complete response at the start of buf, 0 when it is not complete. */
+static size_t response_length(const char *buf, size_t len)
+{
+    const char *end = memmem(buf, len, "\r\n\r\n", 4);
+    size_t length = 0;
+    bool known = false;
+    if (!end)
+        return 0;
+    for (const char *p = buf; p < end;) {
+        p = memmem(p, (size_t)(end + 2 - p), "\r\n", 2);
+        if (!p || p >= end)
+            break;
+        p += 2;
+        if (strncasecmp(p, "content-length:", 15) == 0) {
+            length = strtoul(p + 15, NULL, 10);
+            known = true;
+        }
+    }
+    if (!known)
+        die("response without Content-Length: %.*s", (int)(end - buf), buf);
+    length += (size_t)(end + 4 - buf);
+    return length <= len ? length : 0;
+}
+
+static void count_answer(void)
+{
+    run.answered++;
+    if (run.answered == run.warm) {
+        usage_read(&run.from);
+        run.started = true;
+    }
+    if (run.answered == run.total) {
+        usage_read(&run.to);
+        run.finished = true;
+    }
+}
+
+static size_t on_data(struct conn *c, const char *buf, size_t len)
+{
+    size_t n = response_length(buf, len);
+    if (n == 0)
+        return 0;
+    bool ok = strncmp(buf, "HTTP/1.1 200", 12) == 0 && (run.registering || buf[n - 1] == '0');
+    if (!ok && run.refused++ == 0)
+        fprintf(stderr, "load: refused: %.*s\n", (int)(n > 600 ? 600 : n), buf);
+    count_answer();
+    send_request(c);
+    return n;
+}
+
+static void on_close(struct conn *c)
+{
+    if (!run.finished)
+        die("an HTTP connection was refused or closed");
+}
+
+static int http_scenario(const char *name)
+{
+    uint64_t deadline = now_ns() + (uint64_t)(opt.timeout * 1e9);
+    struct http_conn *conns = calloc((size_t)opt.pairs, sizeof *conns);
+    if (!conns)
+        die("out of memory");
+    run.warm = opt.warm;
+    run.total = opt.warm + opt.count;
+    run.started = run.warm == 0;
+    if (run.started)
+        usage_read(&run.from);
+    for (long i = 0; i < opt.pairs; i++) {
+        conns[i].conn = (struct conn){.fd = -1, .on_open = send_request, .on_data = on_data, .on_close = on_close};
+        conn_open(&conns[i].conn, TLS_NONE);
+    }
+    if (!loop_until(&run.finished, deadline))
+        die("only %ld of %ld answers in time", run.answered, run.total);
+    report_begin(name);
+    report_long("count", opt.count);
+    report_long("connections", opt.pairs);
+    report_usage(&run.from, &run.to);
+    report_long("refused", run.refused);
+    report_end();
+    return run.refused ? 2 : 0;
+}
+
+int scenario_http(void)
+{
+    run.accounts = opt.accounts;
+    return http_scenario("http");
+}
+
+int scenario_register(void)
+{
+    opt.warm = 0;
+    run.registering = true;
+    run.accounts = opt.count;
+    return http_scenario("register");
+}
