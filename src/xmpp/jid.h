@@ -44,14 +44,18 @@ uint64_t jid_home_hash(struct jid j);
 /* The same from prepared parts. */
 uint64_t jid_home_hash_parts(struct str user, struct str host);
 
-/* Preparation of single parts; fast for ASCII, libidn for the rest. The result lives in the arena or is the input. */
+/*
+ * Preparation of single parts; fast for ASCII, libidn for the rest. The result lives in the arena or is the input.
+ * An empty user, resource or password stays empty (COMPAT(ejabberd): the empty user name is an account); a host is never
+ * empty, and loses one final dot (RFC 7622 §3.2). Something that would vanish (only soft hyphens, say) is refused.
+ */
 bool jid_nodeprep(struct arena *a, struct str in, struct str *out);
 bool jid_nameprep(struct arena *a, struct str in, struct str *out);
 bool jid_resourceprep(struct arena *a, struct str in, struct str *out);
-/* RFC 4013, for passwords. */
+/* RFC 4013, for passwords; at most JID_PART_MAX bytes. */
 bool jid_saslprep(struct arena *a, struct str in, struct str *out);
 
-/* XEP-0106. */
+/* XEP-0106. The result may be the input. Escaping: absent when the name starts or ends with a space (§3.2). */
 struct str jid_escape_node(struct arena *a, struct str in);
 struct str jid_unescape_node(struct arena *a, struct str in);
 

@@ -11,6 +11,9 @@
 enum scram_hash { SCRAM_SHA1, SCRAM_SHA256, SCRAM_SHA512 };
 #define SCRAM_MAX_DIGEST 64
 #define SCRAM_DEFAULT_ITERATIONS 4096
+#define SCRAM_SALT_LEN 16      /* for new keys; keys of nobody use the same, or they could be told apart */
+#define SCRAM_MAX_MESSAGE 8192 /* longer client messages are malformed */
+#define SCRAM_MAX_NONCE 1024
 
 struct scram_keys {
     enum scram_hash hash;
