@@ -11,6 +11,7 @@ struct session;
 
 /* A listener's settings as streams use them; made once per listener and configuration. */
 struct c2s_listen {
+    struct arena *arena;     /* holds this; every stream that still negotiates keeps a reference */
     struct str access, shaper;
     bool starttls, starttls_required;
     size_t max_stanza;
@@ -31,5 +32,7 @@ void c2s_stanza(struct c2s *c, struct stanza **s) YIELDS;
 unsigned c2s_shutdown_all(void);
 unsigned c2s_count(void);
 void c2s_shard_start(void);
+/* Host indices after a reload; streams of hosts that are gone end with host-gone. Before `was` is let go. */
+void c2s_config_changed(const struct config *was, const struct config *now);
 
 #endif

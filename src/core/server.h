@@ -16,6 +16,8 @@ const char *server_node(void);
 uint64_t server_uptime_s(void);
 /* Version words: "25.03" is what API clients are told (COMPAT), own version beside it. */
 const char *server_version(void);
+/* This program's own version: "0.1.0". */
+const char *server_own_version(void);
 
 /* Loads the file again and swaps it on every shard; on error the old one stays in force. */
 int server_reload(struct error *err) YIELDS;

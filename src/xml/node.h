@@ -66,6 +66,7 @@ struct xml_el *xml_new(struct arena *a, enum token name, enum token ns);
 struct xml_el *xml_new_text(struct arena *a, struct str name, struct str ns_uri);
 /* Replaces or adds; an absent value removes. */
 void xml_attr_set(struct arena *a, struct xml_el *el, enum token name, struct str value);
+void xml_attr_set_ns(struct arena *a, struct xml_el *el, enum token ns, enum token name, struct str value);
 void xml_attr_set_text(struct arena *a, struct xml_el *el, struct str name, struct str value);
 void xml_append(struct xml_el *parent, struct xml_el *child);
 void xml_append_text(struct arena *a, struct xml_el *parent, struct str text);

@@ -51,6 +51,8 @@ void xml_stream_set_limits(struct xml_stream *s, const struct xml_limits *limits
 enum xml_event xml_stream_next(struct xml_stream *s, const char *data, size_t n, size_t *pos, struct arena **arena_out,
                                struct xml_el **el_out);
 enum xml_error xml_stream_error(const struct xml_stream *s);
+/* Default namespace that the stream's start tag declared (jabber:client, ...); TOK_NONE when none or unknown. After XML_OPEN. */
+enum token xml_stream_content_ns(const struct xml_stream *s);
 /* Inside a started but unfinished stanza or header (for stall time-outs). */
 bool xml_stream_partial(const struct xml_stream *s);
 

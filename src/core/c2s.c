@@ -1,0 +1,307 @@
+/*
+ * Client streams (RFC 6120): accepting, parsing, moving home after login, ending. One stream is touched by one shard at a
+ * time; its stanzas run on the connection's fiber, so that one that waits holds back those behind it. The stream header and
+ * features are in c2s_open.c, SASL in c2s_sasl.c, stanzas and binding in c2s_stanza.c.
+ */
+#include "base/log.h"
+#include "core/access.h"
+#include "core/c2s_stream.h"
+#include "core/router.h"
+#include "rt/shard.h"
+#include "xml/writer.h"
+#include <stdlib.h>
+
+#define STALL_MS 60000 /* an unfinished stanza may wait this long for its next bytes */
+#define PRE_AUTH_STANZA_MAX 65536
+
+static _Thread_local struct list streams;
+static _Thread_local unsigned streams_n;
+
+void c2s_shard_start(void)
+{
+    list_init(&streams);
+}
+
+unsigned c2s_count(void)
+{
+    return streams_n;
+}
+
+const struct vhost *c2s_vhost(const struct c2s *c)
+{
+    const struct config *cfg = config_current();
+    return c->host_known && c->host < cfg->host_count ? &cfg->hosts[c->host] : NULL;
+}
+
+void c2s_write(struct c2s *c, struct str bytes)
+{
+    conn_write(c->conn, bytes);
+}
+
+void c2s_info(const struct c2s *c, const char **connection_out, struct ip *ip_out, uint16_t *port_out)
+{
+    *connection_out = conn_is_tls(c->conn) ? "c2s_tls" : "c2s";
+    *ip_out = *conn_ip(c->conn);
+    *port_out = conn_port(c->conn);
+}
+
+void c2s_send(struct c2s *c, const struct stanza *s)
+{
+    if (c->state != C2S_BOUND)
+        return;
+    struct str to = jid_full(jid_present(s->to) ? s->to : session_jid(c->session));
+    xml_write_addressed(conn_out_begin(c->conn), s->el, TOK_NS_CLIENT, jid_full(s->from), to);
+    conn_out_end(c->conn);
+}
+
+/* --- ending --- */
+
+static void finish(struct c2s *c, const char *why)
+{
+    c->state = C2S_ENDED;
+    timer_stop(&c->timer);
+    session_close(&c->session, why);
+    conn_close(c->conn);
+}
+
+void c2s_end(struct c2s *c, const char *condition, struct str text)
+{
+    if (c->state == C2S_ENDED)
+        return;
+    if (!c->header_sent)
+        c2s_send_header(c, STR_NULL, STR_NULL);
+    struct buf *b = conn_out_begin(c->conn);
+    buf_printf(b, "<stream:error><%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>", condition);
+    if (text.n) {
+        buf_add_str(b, S("<text xml:lang='en' xmlns='urn:ietf:params:xml:ns:xmpp-streams'>"));
+        xml_escape_text(b, text);
+        buf_add_str(b, S("</text>"));
+    }
+    buf_add_str(b, S("</stream:error></stream:stream>"));
+    conn_out_end(c->conn);
+    finish(c, condition);
+}
+
+static void on_client_close(struct c2s *c)
+{
+    c2s_write(c, S("</stream:stream>"));
+    finish(c, "closed by the client");
+}
+
+static void on_xml_error(struct c2s *c)
+{
+    static const struct { const char *condition, *text; } words[] = {
+        [XML_ERR_NONE] = {"internal-server-error", NULL},
+        [XML_ERR_NOT_WELL_FORMED] = {"not-well-formed", NULL},
+        [XML_ERR_RESTRICTED] = {"restricted-xml", NULL},
+        [XML_ERR_BAD_NS_PREFIX] = {"bad-namespace-prefix", NULL},
+        [XML_ERR_ENCODING] = {"unsupported-encoding", NULL},
+        [XML_ERR_UTF8] = {"not-well-formed", "Invalid UTF-8"},
+        [XML_ERR_STANZA_TOO_BIG] = {"policy-violation", "XML stanza is too big"},
+        [XML_ERR_LIMIT] = {"policy-violation", "Too deep, too many attributes or too long a name"},
+    };
+    enum xml_error e = xml_stream_error(c->xml);
+    c2s_end(c, words[e].condition, str_of(words[e].text));
+}
+
+/* --- reading --- */
+
+static void on_timer(struct timer *t)
+{
+    struct c2s *c = CONTAINER_OF(t, struct c2s, timer);
+    c2s_end(c, "connection-timeout", c->state == C2S_BOUND ? S("Unfinished stanza") : S("Negotiation took too long"));
+}
+
+/* After login the timer watches only streams that stopped in the middle of a stanza. */
+static void watch_stall(struct c2s *c)
+{
+    if (c->state != C2S_BOUND)
+        return;
+    if (xml_stream_partial(c->xml))
+        timer_arm(&c->timer, STALL_MS);
+    else if (timer_armed(&c->timer))
+        timer_stop(&c->timer);
+}
+
+static void on_event(struct c2s *c, enum xml_event ev, struct arena **a, struct xml_el *el) YIELDS;
+static void on_event(struct c2s *c, enum xml_event ev, struct arena **a, struct xml_el *el)
+{
+    switch (ev) {
+    case XML_OPEN: c2s_open(c, el); break;
+    case XML_STANZA: c2s_element(c, el, a); break;
+    case XML_CLOSE: on_client_close(c); break;
+    case XML_ERROR: on_xml_error(c); break;
+    case XML_MORE: break;
+    }
+}
+
+static size_t on_bytes(struct conn *conn, const char *data, size_t n) YIELDS;
+static size_t on_bytes(struct conn *conn, const char *data, size_t n)
+{
+    struct c2s *c = conn_owner(conn);
+    size_t pos = 0;
+    while (c->state != C2S_ENDED && !c->moving && !c->tls_asked) {
+        struct arena *a = NULL;
+        struct xml_el *el = NULL;
+        enum xml_event ev = xml_stream_next(c->xml, data, n, &pos, &a, &el);
+        if (ev == XML_MORE)
+            break;
+        on_event(c, ev, &a, el);
+        arena_release(&a);
+    }
+    watch_stall(c);
+    return c->state == C2S_ENDED ? n : pos;
+}
+
+/* --- life --- */
+
+static void listen_let_go(struct c2s *c)
+{
+    if (!c->listen)
+        return;
+    struct arena *a = c->listen->arena;
+    c->listen = NULL;
+    arena_release(&a);
+}
+
+static void on_closed(struct conn *conn, const char *why)
+{
+    struct c2s *c = conn_owner(conn);
+    session_close(&c->session, why);
+    timer_stop(&c->timer);
+    list_del(&c->link);
+    streams_n--;
+    c2s_login_delete(&c->login);
+    listen_let_go(c);
+    xml_stream_delete(&c->xml);
+    free(c);
+}
+
+static void on_overflow(struct conn *conn)
+{
+    struct c2s *c = conn_owner(conn);
+    struct log_ctx ctx = {.jid = c->session ? jid_full(session_jid(c->session)) : STR_NULL};
+    LOG_LIMITED(WARNING, "c2s", &ctx, "client does not read, output limit reached: closed");
+    session_close(&c->session, "does not read");
+    c->state = C2S_ENDED;
+    conn_abort(conn, "does not read");
+}
+
+static void on_tls(struct conn *conn)
+{
+    struct c2s *c = conn_owner(conn);
+    c->tls_asked = false;
+}
+
+static const struct conn_ops ops = {
+    .on_bytes = on_bytes, .on_tls = on_tls, .on_closed = on_closed, .on_overflow = on_overflow};
+
+static void set_shaper(struct c2s *c, const struct vhost *h, struct jid who)
+{
+    uint64_t rate = 0, burst = 0;
+    struct access_subject subject = {.jid = who, .ip = *conn_ip(c->conn)};
+    shaper_find(h, c->listen->shaper, &subject, &rate, &burst);
+    conn_set_shaper(c->conn, rate, burst);
+}
+
+static size_t stanza_limit(const struct c2s *c)
+{
+    size_t max = c->listen->max_stanza;
+    return !c->login || c->login->authenticated || (max && max < PRE_AUTH_STANZA_MAX) ? max : PRE_AUTH_STANZA_MAX;
+}
+
+static void set_limits(struct c2s *c)
+{
+    struct xml_limits limits = {.max_stanza = stanza_limit(c)};
+    xml_stream_set_limits(c->xml, &limits);
+}
+
+void c2s_accept(struct conn *conn)
+{
+    struct c2s *c = calloc(1, sizeof *c);
+    struct c2s_login *l = calloc(1, sizeof *l);
+    if (!c || !l)
+        abort();
+    l->arena = arena_new();
+    arena_mark_secret(l->arena);
+    c->conn = conn;
+    c->login = l;
+    c->listen = listener_app(conn_listener(conn));
+    arena_hold(c->listen->arena);
+    c->xml = xml_stream_new(&(struct xml_limits){.max_stanza = stanza_limit(c)});
+    timer_setup(&c->timer, on_timer);
+    timer_arm(&c->timer, (uint64_t)opt_int(config_current()->global, "negotiation_timeout"));
+    list_push(&streams, &c->link);
+    streams_n++;
+    conn_set_owner(conn, &ops, c);
+    const struct config *cfg = config_current();
+    if (cfg->host_count)
+        set_shaper(c, &cfg->hosts[0], JID_NULL);
+}
+
+void c2s_start_tls(struct c2s *c)
+{
+    c->tls_asked = true;
+    c->state = C2S_HEADER;
+    c->header_sent = false;
+    c2s_write(c, S("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"));
+    xml_stream_reset(c->xml);
+    const struct vhost *h = c2s_vhost(c);
+    conn_start_tls(c->conn, c->listen->tls_ctx, h ? h->name : STR_NULL);
+}
+
+static void on_arrived_home(struct conn *conn)
+{
+    struct c2s *c = conn_owner(conn);
+    c->moving = false;
+    list_push(&streams, &c->link);
+    streams_n++;
+    timer_arm(&c->timer, (uint64_t)opt_int(config_current()->global, "negotiation_timeout"));
+}
+
+void c2s_authenticated(struct c2s *c)
+{
+    const struct vhost *h = c2s_vhost(c);
+    struct jid who = jid_join(c->login->arena, c->login->user, h->name, STR_NULL);
+    c->login->authenticated = true;
+    c->state = C2S_HEADER;
+    c->header_sent = false;
+    xml_stream_reset(c->xml);
+    set_limits(c);
+    set_shaper(c, h, who);
+    /* A stream belongs to the tables of one shard: it leaves these before it travels. */
+    c->moving = true;
+    timer_stop(&c->timer);
+    list_del(&c->link);
+    streams_n--;
+    conn_move(c->conn, shard_of(jid_home_hash(who)), on_arrived_home);
+}
+
+void c2s_bound(struct c2s *c)
+{
+    c->state = C2S_BOUND;
+    timer_stop(&c->timer);
+    c2s_login_delete(&c->login);
+    listen_let_go(c);
+}
+
+unsigned c2s_shutdown_all(void)
+{
+    LIST_EACH_SAFE(it, &streams)
+        c2s_end(LIST_ENTRY(it, struct c2s, link), "system-shutdown", STR_NULL);
+    return streams_n;
+}
+
+void c2s_config_changed(const struct config *was, const struct config *now)
+{
+    LIST_EACH_SAFE(it, &streams) {
+        struct c2s *c = LIST_ENTRY(it, struct c2s, link);
+        if (!c->host_known || c->host >= was->host_count)
+            continue;
+        const struct vhost *h = config_host(now, was->hosts[c->host].name);
+        if (h)
+            c->host = (uint16_t)h->index;
+        else
+            c2s_end(c, "host-gone", STR_NULL);
+    }
+}

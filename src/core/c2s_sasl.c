@@ -1,0 +1,293 @@
+/*
+ * SASL on client streams (RFC 6120 §6): PLAIN and SCRAM with and without channel binding. Credentials are asked of the
+ * account's home shard, password derivation runs on the blocking pool: steps suspend. Several tries are allowed on one
+ * stream, then it ends (RFC 6120 §6.4.5).
+ */
+#include "base/base64.h"
+#include "base/log.h"
+#include "core/access.h"
+#include "core/auth.h"
+#include "core/c2s_stream.h"
+#include "xml/writer.h"
+#include <stdlib.h>
+
+#define TRIES_MAX 5
+
+void c2s_login_delete(struct c2s_login **lp)
+{
+    if (!*lp)
+        return;
+    arena_release(&(*lp)->arena);
+    free(*lp);
+    *lp = NULL;
+}
+
+/* --- what is offered --- */
+
+static unsigned disabled_mechanisms(const struct vhost *h)
+{
+    const struct str *names;
+    unsigned set = 0;
+    size_t n = opt_list(h->options, "disable_sasl_mechanisms", &names);
+    for (size_t i = 0; i < n; i++) {
+        enum sasl_mech m;
+        if (sasl_mech_parse(names[i], &m))
+            set |= SASL_MECH_BIT(m);
+    }
+    return set;
+}
+
+/* A host that stores plain passwords can serve every hash; otherwise the one it stores. */
+static bool hash_is_stored(const struct vhost *h, enum scram_hash hash)
+{
+    static const char *const names[] = {[SCRAM_SHA1] = "sha", [SCRAM_SHA256] = "sha256", [SCRAM_SHA512] = "sha512"};
+    return auth_stores_plain(h->name) || str_eq(opt_str(h->options, "auth_scram_hash"), str_of(names[hash]));
+}
+
+unsigned c2s_mechanisms(const struct c2s *c)
+{
+    const struct vhost *h = c2s_vhost(c);
+    unsigned set = 0;
+    for (enum sasl_mech m = 0; m < SASL_MECH__COUNT; m++) {
+        const struct sasl_mech_info *i = sasl_mech_info(m);
+        if (i->scram ? hash_is_stored(h, i->hash) && (!i->plus || conn_is_tls(c->conn)) : true)
+            set |= SASL_MECH_BIT(m);
+    }
+    return set & ~disabled_mechanisms(h);
+}
+
+/* --- answers --- */
+
+static void send_data(struct c2s *c, const char *element, struct str data)
+{
+    struct buf *b = conn_out_begin(c->conn);
+    buf_printf(b, "<%s xmlns='urn:ietf:params:xml:ns:xmpp-sasl'", element);
+    if (data.n) {
+        struct str text = base64_encode(c->login->arena, data);
+        buf_printf(b, ">%.*s</%s>", STR_ARG(text), element);
+    } else {
+        buf_add_str(b, S("/>"));
+    }
+    conn_out_end(c->conn);
+}
+
+static void fail(struct c2s *c, enum sasl_failure f, struct str text)
+{
+    struct str name = sasl_failure_name(f);
+    if (!text.n)
+        text = sasl_failure_text(f);
+    struct buf *b = conn_out_begin(c->conn);
+    buf_printf(b, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><%.*s/>", STR_ARG(name));
+    if (text.n) {
+        buf_add_str(b, S("<text xml:lang='en'>"));
+        xml_escape_text(b, text);
+        buf_add_str(b, S("</text>"));
+    }
+    buf_add_str(b, S("</failure>"));
+    conn_out_end(c->conn);
+    c->login->running = false;
+    if (++c->login->failures >= TRIES_MAX)
+        c2s_end(c, "policy-violation", S("Too many unsuccessful attempts"));
+}
+
+/* For the person who watches the log and for tools that ban addresses. The password never gets here. */
+static void fail_login(struct c2s *c, struct str user, enum sasl_failure f)
+{
+    char ip[IP_TEXT_MAX];
+    const struct vhost *h = c2s_vhost(c);
+    struct log_ctx ctx = {.ip = str_of(ip_print(conn_ip(c->conn), ip))};
+    LOG_LIMITED(INFO, "c2s", &ctx, "failed authentication for %.*s@%.*s: %.*s", STR_ARG(user), STR_ARG(h->name),
+                STR_ARG(sasl_failure_name(f)));
+    fail(c, f, STR_NULL);
+}
+
+static void succeed(struct c2s *c, struct str user, struct str data)
+{
+    struct c2s_login *l = c->login;
+    char ip[IP_TEXT_MAX];
+    struct log_ctx ctx = {.ip = str_of(ip_print(conn_ip(c->conn), ip))};
+    l->running = false;
+    l->user = user;
+    LOG(DEBUG, "c2s", &ctx, "accepted %.*s authentication for %.*s", STR_ARG(sasl_mech_info(l->mech)->name), STR_ARG(user));
+    send_data(c, "success", data);
+    c2s_authenticated(c);
+}
+
+/*
+ * Acting for somebody else is not offered: an authzid must be the bare address of the account that authenticated
+ * (RFC 6120 §6.3.8). The reference lets any account in as any other here.
+ */
+static bool authzid_is_own(struct c2s *c, struct str authzid, struct str user)
+{
+    struct jid j;
+    return !authzid.n || (jid_parse(c->login->arena, authzid, &j) && jid_is_bare(j) && str_eq(jid_user(j), user) &&
+                          str_eq(jid_host(j), c2s_vhost(c)->name));
+}
+
+/* --- PLAIN --- */
+
+static void plain(struct c2s *c, struct str msg) YIELDS;
+static void plain(struct c2s *c, struct str msg)
+{
+    struct sasl_plain p;
+    struct str user;
+    struct error err = ERROR_INIT;
+    if (sasl_plain_parse(msg, &p) != SASL_OK)
+        fail(c, SASL_MALFORMED_REQUEST, STR_NULL);
+    else if (!jid_nodeprep(c->login->arena, p.authcid, &user) || !user.n)
+        fail_login(c, p.authcid, SASL_NOT_AUTHORIZED);
+    else if (!authzid_is_own(c, p.authzid, user))
+        fail_login(c, user, SASL_INVALID_AUTHZID);
+    else if (auth_check_password(c2s_vhost(c)->name, user, p.password, &err) == 0)
+        succeed(c, user, STR_NULL);
+    else
+        fail_login(c, user, err.code == ERR_UNAVAILABLE || err.code == ERR_TIMEOUT ? SASL_TEMPORARY_AUTH_FAILURE
+                                                                                   : SASL_NOT_AUTHORIZED);
+}
+
+/* --- SCRAM --- */
+
+static void scram_fail(struct c2s *c, enum scram_rc rc)
+{
+    fail_login(c, c->login->scram.username, sasl_failure_of_scram(rc));
+}
+
+/* Nobody learns from the exchange whether a name exists: unknown names go on with keys that look real (RFC 5802 §9). */
+static bool find_keys(struct c2s *c, struct str user) YIELDS;
+static bool find_keys(struct c2s *c, struct str user)
+{
+    struct c2s_login *l = c->login;
+    struct error err = ERROR_INIT;
+    struct str host = c2s_vhost(c)->name;
+    l->fake = !user.n || auth_scram_keys(l->arena, host, user, l->scram.hash, &l->keys, &err) != 0;
+    if (!l->fake)
+        return true;
+    if (err.code == ERR_UNAVAILABLE || err.code == ERR_TIMEOUT) {
+        fail_login(c, user, SASL_TEMPORARY_AUTH_FAILURE);
+        return false;
+    }
+    l->keys = scram_fake_keys(l->arena, l->scram.hash, l->scram.username, host, SCRAM_DEFAULT_ITERATIONS);
+    return true;
+}
+
+static void scram_first(struct c2s *c, struct str msg) YIELDS;
+static void scram_first(struct c2s *c, struct str msg)
+{
+    struct c2s_login *l = c->login;
+    const struct sasl_mech_info *info = sasl_mech_info(l->mech);
+    l->scram = (struct scram_server){.hash = info->hash, .plus = info->plus,
+                                     .plus_offered = (l->offered & SASL_MECH_BIT(sasl_mech_of_scram(info->hash, true))) != 0};
+    enum scram_rc rc = scram_server_first(l->arena, &l->scram, msg);
+    if (rc != SCRAM_OK) {
+        scram_fail(c, rc);
+        return;
+    }
+    if (l->scram.cb_type.n && !conn_channel_binding(c->conn, l->scram.cb_type, l->arena, &l->scram.cb_data)) {
+        scram_fail(c, SCRAM_CB_MISMATCH);
+        return;
+    }
+    struct str user = STR_NULL;
+    if (!jid_nodeprep(l->arena, l->scram.username, &user))
+        user = STR_NULL;
+    if (user.n && !authzid_is_own(c, l->scram.authzid, user)) {
+        fail_login(c, user, SASL_INVALID_AUTHZID);
+        return;
+    }
+    if (!find_keys(c, user))
+        return;
+    l->user = user;
+    l->running = true;
+    send_data(c, "challenge", scram_server_challenge(l->arena, &l->scram, &l->keys, NULL));
+}
+
+static void scram_final(struct c2s *c, struct str msg)
+{
+    struct c2s_login *l = c->login;
+    struct str answer;
+    enum scram_rc rc = scram_server_final(l->arena, &l->scram, msg, &answer);
+    if (rc == SCRAM_OK && l->fake)
+        rc = SCRAM_NOT_AUTHORIZED;
+    if (rc == SCRAM_OK)
+        succeed(c, l->user, answer);
+    else
+        scram_fail(c, rc);
+}
+
+/* --- elements --- */
+
+/* Text of the element as bytes: "=" stands for an empty message (RFC 6120 §6.4.2). */
+static bool read_data(struct c2s *c, struct xml_el *el, struct str *out)
+{
+    struct str text = str_trim(xml_text_of(c->login->arena, el));
+    if (str_eq(text, S("="))) {
+        *out = S("");
+        return true;
+    }
+    return base64_decode(c->login->arena, arena_str(c->login->arena, text), out);
+}
+
+static void step(struct c2s *c, struct str msg) YIELDS;
+static void step(struct c2s *c, struct str msg)
+{
+    if (c->login->mech == SASL_PLAIN)
+        plain(c, msg);
+    else if (c->login->running && !c->login->challenged_empty)
+        scram_final(c, msg);
+    else
+        scram_first(c, msg);
+    if (c->login)
+        c->login->challenged_empty = false;
+}
+
+static void on_auth(struct c2s *c, struct xml_el *el) YIELDS;
+static void on_auth(struct c2s *c, struct xml_el *el)
+{
+    struct c2s_login *l = c->login;
+    struct str name = xml_attr_get(el, TOK_mechanism), msg;
+    if (c->listen->starttls_required && !conn_is_tls(c->conn)) {
+        fail(c, SASL_ENCRYPTION_REQUIRED, STR_NULL);
+        return;
+    }
+    l->running = l->challenged_empty = false;
+    if (!name.p)
+        fail(c, SASL_MALFORMED_REQUEST, S("Missing attribute 'mechanism' in tag <auth/> qualified by namespace "
+                                          "'urn:ietf:params:xml:ns:xmpp-sasl'"));
+    else if (!sasl_mech_parse(name, &l->mech) || !(l->offered & SASL_MECH_BIT(l->mech)))
+        fail(c, SASL_INVALID_MECHANISM, S("Unsupported mechanism"));
+    else if (!str_trim(xml_text_of(l->arena, el)).n) { /* no initial response: ask for it (RFC 4422 §3.3) */
+        l->running = l->challenged_empty = true;
+        send_data(c, "challenge", STR_NULL);
+    } else if (!read_data(c, el, &msg))
+        fail(c, SASL_INCORRECT_ENCODING, S("Response decoding failed"));
+    else
+        step(c, msg);
+}
+
+static void on_response(struct c2s *c, struct xml_el *el) YIELDS;
+static void on_response(struct c2s *c, struct xml_el *el)
+{
+    struct str msg;
+    if (!c->login->running)
+        fail(c, SASL_NOT_AUTHORIZED, S("SASL negotiation is not allowed in this state"));
+    else if (!read_data(c, el, &msg))
+        fail(c, SASL_INCORRECT_ENCODING, S("Response decoding failed"));
+    else
+        step(c, msg);
+}
+
+void c2s_sasl(struct c2s *c, struct xml_el *el)
+{
+    if (c->state != C2S_AUTH) {
+        c2s_write(c, S("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/>"
+                       "<text xml:lang='en'>SASL negotiation is not allowed in this state</text></failure>"));
+        return;
+    }
+    if (el->tok == TOK_auth)
+        on_auth(c, el);
+    else if (el->tok == TOK_response)
+        on_response(c, el);
+    else if (el->tok == TOK_abort)
+        fail(c, SASL_ABORTED, S("Aborted"));
+    else
+        fail(c, SASL_MALFORMED_REQUEST, STR_NULL);
+}

@@ -1,0 +1,68 @@
+/* The parts of a client stream, shared by core/c2s*.c. One stream lives on one shard at a time (it moves after login). */
+#ifndef CORE_C2S_STREAM_H
+#define CORE_C2S_STREAM_H
+
+#include "base/list.h"
+#include "core/c2s.h"
+#include "core/session.h"
+#include "rt/timer.h"
+#include "xml/stream.h"
+#include "xmpp/sasl.h"
+
+enum c2s_state {
+    C2S_HEADER, /* a stream header is due: first, after TLS, after SASL */
+    C2S_AUTH,   /* features were sent, nobody is authenticated */
+    C2S_BIND,   /* authenticated, no resource yet */
+    C2S_BOUND,
+    C2S_ENDED   /* our end tag was sent */
+};
+
+/* Needed only until a resource is bound. Its arena may hold passwords and is wiped. */
+struct c2s_login {
+    struct arena *arena;
+    struct str user;           /* prepared; set when authenticated */
+    bool authenticated;
+    unsigned offered;          /* mechanisms of the last features, SASL_MECH_BIT */
+    unsigned failures;
+    bool running;              /* an exchange waits for <response/> */
+    enum sasl_mech mech;
+    struct scram_server scram;
+    struct scram_keys keys;
+    bool fake;                 /* keys of nobody: the exchange must fail */
+    bool challenged_empty;     /* the initial response is still due */
+};
+
+struct c2s {
+    struct conn *conn;
+    struct xml_stream *xml;
+    struct session *session;
+    struct c2s_login *login;
+    struct c2s_listen *listen; /* held; NULL once bound */
+    struct list link;          /* of the shard's streams */
+    struct timer timer;        /* negotiation; later an unfinished stanza */
+    uint8_t state;             /* enum c2s_state */
+    bool header_sent, tls_asked, moving;
+    uint16_t host;             /* index in the configuration; valid once a header named it */
+    bool host_known;
+    char lang[36];             /* of the client's header when it differs from the server's; RFC 5646 §4.4.1: 35 fit all */
+};
+
+/* core/c2s_open.c */
+void c2s_open(struct c2s *c, const struct xml_el *header);
+void c2s_send_header(struct c2s *c, struct str from, struct str to);
+/* core/c2s_sasl.c: an element of urn:ietf:params:xml:ns:xmpp-sasl */
+void c2s_sasl(struct c2s *c, struct xml_el *el) YIELDS;
+unsigned c2s_mechanisms(const struct c2s *c);
+void c2s_login_delete(struct c2s_login **l);
+/* core/c2s_stanza.c */
+void c2s_element(struct c2s *c, struct xml_el *el, struct arena **a) YIELDS;
+/* core/c2s.c */
+const struct vhost *c2s_vhost(const struct c2s *c);
+void c2s_write(struct c2s *c, struct str bytes);
+/* After SASL success: fresh stream, home shard. */
+void c2s_authenticated(struct c2s *c);
+void c2s_start_tls(struct c2s *c);
+/* A resource is bound: what the login needed is let go. */
+void c2s_bound(struct c2s *c);
+
+#endif

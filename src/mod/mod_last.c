@@ -1,0 +1,81 @@
+/*
+ * Last Activity, XEP-0012: server uptime for the domain, idle time of accounts for their owner. Keeps when a session ended and
+ * its last words in the table `last` (also what the command get_last reads). Contacts may ask once there are rosters.
+ */
+#include "base/clock.h"
+#include "core/module.h"
+#include "core/server.h"
+#include "core/session.h"
+#include "store/last.h"
+
+static void answer(struct iq *iq, uint64_t seconds, struct str words)
+{
+    struct stanza *r = iq_result_new(iq);
+    struct xml_el *q = xml_add(r->arena, r->el, TOK_query, TOK_NS_LAST);
+    xml_attr_set(r->arena, q, TOK_seconds, arena_printf(r->arena, "%llu", (unsigned long long)seconds));
+    if (words.n)
+        xml_append_text(r->arena, q, arena_str(r->arena, words));
+    iq_result(iq, r);
+}
+
+static bool refuse_set(struct iq *iq)
+{
+    if (iq->stanza->type == ST_SET)
+        iq_error(iq, ERR_NOT_ALLOWED, "Value 'set' of 'type' attribute is not allowed");
+    return iq->answered;
+}
+
+static void on_server(struct iq *iq)
+{
+    if (!refuse_set(iq))
+        answer(iq, server_uptime_s(), STR_NULL);
+}
+
+static void answer_offline(struct iq *iq) YIELDS;
+static void answer_offline(struct iq *iq)
+{
+    int64_t seconds;
+    struct str words;
+    switch (last_get(iq->arena, jid_host(iq->stanza->to), jid_user(iq->stanza->to), &seconds, &words)) {
+    case STORE_OK: {
+        int64_t now = (int64_t)clock_wall_s();
+        answer(iq, now > seconds ? (uint64_t)(now - seconds) : 0, words);
+        break;
+    }
+    case STORE_NONE: iq_error(iq, ERR_NO_SERVICE, "No info about last activity found"); break;
+    default: iq_error(iq, ERR_UNAVAILABLE, "Database failure");
+    }
+}
+
+static void on_account(struct iq *iq) YIELDS;
+static void on_account(struct iq *iq)
+{
+    if (refuse_set(iq))
+        return;
+    if (!jid_bare_eq(iq->stanza->from, iq->stanza->to))
+        iq_error(iq, ERR_SUBSCRIPTION_REQUIRED, "Not subscribed");
+    else if (account_find(jid_user(iq->stanza->to), jid_host(iq->stanza->to)))
+        answer(iq, 0, STR_NULL);
+    else
+        answer_offline(iq);
+}
+
+/* Going offline, with the words of the unavailable presence (none when the server speaks for a lost session). */
+static enum hook_verdict on_presence(struct presence_event *e)
+{
+    if (!e->was_available || e->available)
+        return HOOK_PASS;
+    struct jid j = session_jid(e->session);
+    struct xml_el *status = xml_child(e->presence->el, TOK_status, TOK_NS_CLIENT);
+    last_set_later(jid_host(j), jid_user(j), (int64_t)clock_wall_s(),
+                   status ? xml_text_of(e->presence->arena, status) : STR_NULL);
+    return HOOK_PASS;
+}
+
+static const char *const features[] = {"jabber:iq:last", NULL};
+static const struct iq_entry iqs[] = {
+    {IQ_TO_SERVER, TOK_NS_LAST, false, on_server}, {IQ_TO_ACCOUNT, TOK_NS_LAST, true, on_account}, {0}};
+static const struct hook_entry hooks[] = {ON(session_presence, STATE, on_presence), {0}};
+
+MODULE(mod_last) = {
+    .name = "mod_last", .xep = "XEP-0012 2.0", .features = features, .account_features = features, .iqs = iqs, .hooks = hooks};
