@@ -34,6 +34,8 @@ void fiber_no_yield_end(void);
 /* Number of fibers alive on this shard, and how many stacks are kept. */
 unsigned fiber_count(void);
 unsigned fiber_stacks(void);
+/* Fiber turns on this shard that lasted longer than 20 ms (they are logged too). */
+uint64_t fiber_slow_turns(void);
 /* Gives idle pooled stacks back to the system. */
 void fiber_trim(void);
 

@@ -6,6 +6,7 @@
 #define RT_SHARD_H
 
 #include "base/err.h"
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -21,8 +22,12 @@ struct rt_config {
 int rt_start(const struct rt_config *cfg, void (*on_start)(unsigned shard), struct error *err);
 /* Runs shard 0 until rt_stop; then stops and joins the others and frees everything. */
 void rt_run(void);
-/* Ends all loops after what is queued now; any thread, also a signal handler of libuv. */
+/*
+ * Ends all loops after what is queued now; any thread, also a signal handler of libuv. Mail under way is delivered and
+ * fibers get up to 5 s to end; those that wait longer are left behind. Fibers that loop ask rt_stopping.
+ */
 void rt_stop(void);
+bool rt_stopping(void);
 
 unsigned shard_count(void);
 /* Number of the running shard; only on a shard. */
