@@ -1,0 +1,225 @@
+/* Listeners from the configuration; see the header. State belongs to shard 0. */
+#include "core/listeners.h"
+#include "base/log.h"
+#include "core/c2s.h"
+#include "xml/stream.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define KINDS_MAX 16
+
+struct running {
+    struct list link;
+    struct listener *listener;
+    struct str key;     /* address and every option, to tell a changed one from an unchanged one */
+    bool wanted;
+    struct arena *arena;
+};
+
+static const struct listen_kind *kinds[KINDS_MAX];
+static unsigned kinds_n;
+static struct list running = {&running, &running};
+
+void listeners_register(const struct listen_kind *kind)
+{
+    if (kinds_n == KINDS_MAX)
+        abort();
+    kinds[kinds_n++] = kind;
+}
+
+static const struct listen_kind *find_kind(struct str module)
+{
+    for (unsigned i = 0; i < kinds_n; i++)
+        if (str_eq(module, str_of(kinds[i]->module)))
+            return kinds[i];
+    return NULL;
+}
+
+/* --- TLS --- */
+
+static const char *cstr_or_null(struct arena *a, struct str s)
+{
+    return s.n ? arena_cstr(a, s) : NULL;
+}
+
+static struct str pick(const struct listen_conf *lc, const struct config *c, const char *own, const char *general)
+{
+    struct str v = opt_str(lc->options, own);
+    return v.n || !general ? v : opt_str(c->global, general);
+}
+
+static const char *protocol_options(struct arena *a, const struct listen_conf *lc, const struct config *c)
+{
+    const struct str *v;
+    size_t n = opt_list(lc->options, "protocol_options", &v);
+    if (!n && str_eq(lc->module, S("ejabberd_c2s")))
+        n = opt_list(c->global, "c2s_protocol_options", &v);
+    struct str joined = STR_NULL;
+    for (size_t i = 0; i < n; i++)
+        joined = arena_printf(a, "%.*s%s%.*s", STR_ARG(joined), i ? "|" : "", STR_ARG(v[i]));
+    return cstr_or_null(a, joined);
+}
+
+struct tls_ctx *listeners_tls(const struct listen_conf *lc, const struct config *c, struct error *err)
+{
+    bool c2s = str_eq(lc->module, S("ejabberd_c2s"));
+    struct arena *a = arena_new();
+    struct tls_options o = {.ciphers = cstr_or_null(a, pick(lc, c, "ciphers", c2s ? "c2s_ciphers" : NULL)),
+                            .protocol_options = protocol_options(a, lc, c),
+                            .dhfile = cstr_or_null(a, pick(lc, c, "dhfile", c2s ? "c2s_dhfile" : NULL)),
+                            .cafile = cstr_or_null(a, pick(lc, c, "cafile", c2s ? "c2s_cafile" : NULL))};
+    struct tls_ctx *ctx = tls_ctx_new(&o, err);
+    arena_release(&a);
+    return ctx;
+}
+
+/* --- client streams --- */
+
+static void drop_tls(void *arg)
+{
+    struct tls_ctx *ctx = arg;
+    tls_ctx_delete(&ctx);
+}
+
+static int make_c2s(struct arena *a, const struct listen_conf *lc, const struct config *c, struct listener_config *out,
+                    struct error *err)
+{
+    static const char *const alpn[] = {"xmpp-client", NULL};
+    struct c2s_listen *l = ARENA_NEW(a, struct c2s_listen);
+    int64_t max = opt_int(lc->options, "max_stanza_size");
+    l->arena = a;
+    l->access = arena_str(a, opt_str(lc->options, "access"));
+    l->shaper = arena_str(a, opt_str(lc->options, "shaper"));
+    l->starttls_required = opt_bool(lc->options, "starttls_required");
+    l->starttls = l->starttls_required || opt_bool(lc->options, "starttls");
+    l->max_stanza = max == OPT_INFINITY || max > (int64_t)XML_HARD_MAX ? XML_HARD_MAX : (size_t)max;
+    if (l->starttls) {
+        l->tls_ctx = listeners_tls(lc, c, err);
+        if (!l->tls_ctx)
+            return -1;
+        arena_on_release(a, drop_tls, l->tls_ctx);
+    }
+    out->on_accept = c2s_accept;
+    out->app = l;
+    out->alpn = alpn;
+    return 0;
+}
+
+static const struct listen_kind c2s_kind = {"ejabberd_c2s", make_c2s};
+
+/* --- keeping what runs equal to what is configured --- */
+
+static const char *describe(struct arena *a, const struct listen_conf *lc)
+{
+    char ip[IP_TEXT_MAX];
+    return lc->unix_path.n ? arena_cstr(a, arena_printf(a, "%.*s unix:%.*s", STR_ARG(lc->module), STR_ARG(lc->unix_path)))
+                           : arena_cstr(a, arena_printf(a, "%.*s %s:%u", STR_ARG(lc->module), ip_print(&lc->ip, ip), lc->port));
+}
+
+static int fill(struct running *r, const struct listen_kind *kind, const struct listen_conf *lc, const struct config *c,
+                struct listener_config *cfg, struct error *err)
+{
+    bool tls = opt_bool(lc->options, "tls");
+    int64_t send_timeout = opt_int(lc->options, "send_timeout");
+    *cfg = (struct listener_config){
+        .name = describe(r->arena, lc), .unix_path = cstr_or_null(r->arena, lc->unix_path), .unix_mode = 0660, .ip = lc->ip,
+        .port = lc->port, .backlog = (int)opt_int(lc->options, "backlog"),
+        .use_proxy_protocol = opt_bool(lc->options, "use_proxy_protocol"), .tls = tls,
+        .default_host = c->host_count ? arena_cstr(r->arena, c->hosts[0].name) : NULL,
+        .max_connections = (unsigned)opt_int(lc->options, "max_connections"),
+        .max_per_ip = (unsigned)opt_int(lc->options, "max_connections_per_ip"),
+        .send_timeout_ms = send_timeout == OPT_INFINITY ? 0 : (unsigned)send_timeout};
+    if (tls && !(cfg->tls_ctx = listeners_tls(lc, c, err)))
+        return -1;
+    return kind->make(r->arena, lc, c, cfg, err);
+}
+
+static int start_one(const struct listen_kind *kind, const struct listen_conf *lc, const struct config *c, struct str key,
+                     struct error *err) YIELDS;
+static int start_one(const struct listen_kind *kind, const struct listen_conf *lc, const struct config *c, struct str key,
+                     struct error *err)
+{
+    struct running *r = calloc(1, sizeof *r);
+    if (!r)
+        abort();
+    r->arena = arena_new();
+    r->key = arena_str(r->arena, key);
+    r->wanted = true;
+    struct listener_config cfg;
+    if (fill(r, kind, lc, c, &cfg, err) != 0 || !(r->listener = listener_start(&cfg, err))) {
+        err_wrap(err, "%s", describe(r->arena, lc));
+        arena_release(&r->arena);
+        free(r);
+        return -1;
+    }
+    list_push(&running, &r->link);
+    LOG(INFO, "listen", NULL, "start accepting connections at %s", cfg.name);
+    return 0;
+}
+
+static void stop_one(struct running *r) YIELDS;
+static void stop_one(struct running *r)
+{
+    list_del(&r->link);
+    LOG(INFO, "listen", NULL, "stop accepting connections at %s", listener_config(r->listener)->name);
+    listener_stop(&r->listener);
+    arena_release(&r->arena);
+    free(r);
+}
+
+static struct running *find_running(struct str key)
+{
+    LIST_EACH(it, &running) {
+        struct running *r = LIST_ENTRY(it, struct running, link);
+        if (str_eq(r->key, key))
+            return r;
+    }
+    return NULL;
+}
+
+static void stop_unwanted(void) YIELDS;
+static void stop_unwanted(void)
+{
+    LIST_EACH_SAFE(it, &running) {
+        struct running *r = LIST_ENTRY(it, struct running, link);
+        if (!r->wanted)
+            stop_one(r);
+    }
+}
+
+int listeners_apply(const struct config *c, struct error *err)
+{
+    struct arena *a = arena_new();
+    int rc = 0;
+    if (!find_kind(S("ejabberd_c2s")))
+        listeners_register(&c2s_kind);
+    LIST_EACH(it, &running)
+        LIST_ENTRY(it, struct running, link)->wanted = false;
+    struct str *keys = ARENA_ARRAY(a, struct str, c->listener_count + 1);
+    for (size_t i = 0; i < c->listener_count; i++) {
+        keys[i] = config_listener_key(a, c, &c->listeners[i]);
+        struct running *r = find_running(keys[i]);
+        if (r)
+            r->wanted = true;
+    }
+    stop_unwanted(); /* first, so that a changed one finds its port free */
+    for (size_t i = 0; i < c->listener_count; i++) {
+        const struct listen_kind *kind = find_kind(c->listeners[i].module);
+        if (!kind || c->listeners[i].udp || find_running(keys[i]))
+            continue; /* the configuration said already that this kind has no effect yet */
+        struct error e = ERROR_INIT;
+        if (start_one(kind, &c->listeners[i], c, keys[i], &e) != 0 && rc == 0) {
+            *err = e;
+            rc = -1;
+        }
+    }
+    arena_release(&a);
+    return rc;
+}
+
+void listeners_stop(void)
+{
+    LIST_EACH(it, &running)
+        LIST_ENTRY(it, struct running, link)->wanted = false;
+    stop_unwanted();
+}

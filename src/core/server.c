@@ -1,0 +1,277 @@
+/*
+ * The running server: what is loaded on the shards, reload, and how it ends. Reload and the end run on fibers of shard 0;
+ * the state here belongs to shard 0, except the environment, which never changes after the start.
+ */
+#include "core/server.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/auth.h"
+#include "core/c2s.h"
+#include "core/certs.h"
+#include "core/listeners.h"
+#include "core/module.h"
+#include "core/server_start.h"
+#include "core/session_table.h"
+#include "rt/fiber.h"
+#include "rt/mailbox.h"
+#include "rt/pool.h"
+#include "rt/shard.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+#ifndef CJABBERD_VERSION
+#define CJABBERD_VERSION "0"
+#endif
+
+#define CLOSE_MS 3000   /* streams may take this long to take their goodbye */
+#define ANSWER_MS 100   /* the command that asked for the end still gets its answer out */
+
+static struct server_env env;
+static uint64_t started_ms;
+static struct config *first;      /* what the shards start with */
+static enum server_end ending;
+static bool end_asked;
+static struct server_hooks hooks;
+
+const struct server_env *server_env(void)
+{
+    return &env;
+}
+
+const char *server_node(void)
+{
+    const char *n = getenv("ERLANG_NODE"); /* COMPAT(ejabberd): ejabberdctl.cfg names the node by this */
+    return n && *n ? n : "ejabberd@localhost";
+}
+
+const char *server_version(void)
+{
+    return "25.03"; /* COMPAT(ejabberd): the version whose API this is */
+}
+
+const char *server_own_version(void)
+{
+    return CJABBERD_VERSION;
+}
+
+uint64_t server_uptime_s(void)
+{
+    return (clock_mono_ms() - started_ms) / 1000;
+}
+
+enum server_end server_ending(void)
+{
+    return ending;
+}
+
+/* --- configuration on the shards --- */
+
+static void put_in_force(struct config *c)
+{
+    const struct config *was = config_current();
+    struct config *keep = was ? config_hold(was) : NULL;
+    config_install(c);
+    module_apply_config(c);
+    account_config_changed(c);
+    if (keep)
+        c2s_config_changed(keep, c);
+    config_release(&keep);
+}
+
+void server_shard_start(unsigned shard)
+{
+    (void)shard;
+    account_shard_start();
+    c2s_shard_start();
+    auth_shard_start();
+    put_in_force(first);
+}
+
+static int install_each(void *arg, void *slot, struct error *err)
+{
+    (void)slot;
+    (void)err;
+    put_in_force(*(struct config **)arg);
+    return 0;
+}
+
+static void drop_config(void *arg)
+{
+    config_release(arg);
+}
+
+static int install_everywhere(struct config *c, struct error *err) YIELDS;
+static int install_everywhere(struct config *c, struct error *err)
+{
+    struct arena *a = arena_new();
+    struct config **arg = ARENA_NEW(a, struct config *);
+    void **slots = ARENA_ARRAY(a, void *, shard_count());
+    *arg = config_hold(c);
+    arena_on_release(a, drop_config, arg);
+    int rc = mail_gather(install_each, arg, slots, a, 10000, err);
+    arena_release(&a);
+    return rc;
+}
+
+void server_print_warnings(const struct config *c)
+{
+    for (size_t i = 0; i < c->warning_count; i++)
+        LOG(WARNING, "config", NULL, "%s", c->warnings[i]);
+}
+
+struct load_job {
+    struct config *config;
+    struct tls_certs *certs;
+    struct error err;
+};
+
+/* On a blocking thread: reads the file and the certificates it names. */
+static void load_blocking(void *arg, void *state)
+{
+    struct load_job *j = arg;
+    (void)state;
+    struct config_env ce = server_config_env(&env);
+    j->config = config_load(env.config_file, &ce, &j->err);
+    if (j->config && !(j->certs = certs_for(j->config, &env, &j->err)))
+        config_release(&j->config);
+}
+
+static int apply(struct load_job *j, struct error *err) YIELDS;
+static int apply(struct load_job *j, struct error *err)
+{
+    server_print_warnings(j->config);
+    tls_certs_install(j->certs);
+    enum log_level level;
+    if (log_level_parse(opt_str(j->config->global, "loglevel"), &level))
+        log_set_level(level);
+    if (install_everywhere(j->config, err) != 0)
+        return -1;
+    return listeners_apply(j->config, err);
+}
+
+static int reload_on_main(void *arg, struct error *err) YIELDS;
+static int reload_on_main(void *arg, struct error *err)
+{
+    struct load_job j = {0};
+    (void)arg;
+    pool_run(pool_general(), load_blocking, &j);
+    if (!j.config) {
+        *err = j.err;
+        return -1;
+    }
+    int rc = apply(&j, err);
+    tls_certs_release(&j.certs);
+    config_release(&j.config);
+    if (rc == 0)
+        LOG(INFO, "server", NULL, "configuration reloaded");
+    return rc;
+}
+
+int server_reload(struct error *err)
+{
+    struct arena *a = arena_new();
+    int rc = mail_call(0, reload_on_main, NULL, a, 60000, err);
+    arena_release(&a);
+    return rc;
+}
+
+/* --- the end --- */
+
+static int shutdown_each(void *arg, void *slot, struct error *err)
+{
+    (void)arg;
+    (void)err;
+    *(unsigned *)slot = c2s_shutdown_all();
+    return 0;
+}
+
+/* Streams still closing, over all shards. */
+static unsigned close_streams(void) YIELDS;
+static unsigned close_streams(void)
+{
+    struct arena *a = arena_new();
+    void **slots = ARENA_ARRAY(a, void *, shard_count());
+    for (unsigned i = 0; i < shard_count(); i++)
+        slots[i] = ARENA_NEW(a, unsigned);
+    struct error err = ERROR_INIT;
+    unsigned left = 0;
+    if (mail_gather(shutdown_each, NULL, slots, a, CLOSE_MS, &err) == 0)
+        for (unsigned i = 0; i < shard_count(); i++)
+            left += *(unsigned *)slots[i];
+    arena_release(&a);
+    return left;
+}
+
+static void end_fiber(void *arg) YIELDS;
+static void end_fiber(void *arg)
+{
+    (void)arg;
+    LOG(INFO, "server", NULL, "%s", ending == SERVER_RESTART ? "restarting" : "stopping");
+    hooks.stopping();
+    fiber_sleep(ANSWER_MS);
+    listeners_stop();
+    for (unsigned waited = 0; close_streams() && waited < CLOSE_MS; waited += 20)
+        fiber_sleep(20);
+    rt_stop();
+}
+
+static void halt_now(void)
+{
+    LOG(NOTICE, "server", NULL, "halted");
+    hooks.halting();
+    _exit(0);
+}
+
+static void on_end_at_main(struct msg *m)
+{
+    free(m);
+    if (ending == SERVER_HALT)
+        halt_now();
+    else if (!end_asked) {
+        end_asked = true;
+        fiber_run(end_fiber, NULL);
+    }
+}
+
+void server_end(enum server_end how)
+{
+    struct msg *m = calloc(1, sizeof *m);
+    if (!m)
+        abort();
+    ending = how;
+    m->fn = on_end_at_main;
+    mail_post(0, m);
+}
+
+/* --- start --- */
+
+static void start_fiber(void *arg) YIELDS;
+static void start_fiber(void *arg)
+{
+    struct error *err = arg;
+    struct error *out = err;
+    struct error e = ERROR_INIT;
+    const struct config *c = config_current();
+    int64_t max = opt_int(c->global, "max_connections");
+    listener_set_total_limit(max == OPT_INFINITY ? 0 : (unsigned)max);
+    if (listeners_apply(c, &e) != 0 || hooks.started(&e) != 0) {
+        *out = e;
+        ending = SERVER_STOP;
+        rt_stop();
+    }
+}
+
+void server_start(const struct server_env *e, struct config *c, const struct server_hooks *h)
+{
+    env = *e;
+    first = c;
+    hooks = *h;
+    started_ms = clock_mono_ms();
+}
+
+int server_run(struct error *err)
+{
+    fiber_run(start_fiber, err);
+    rt_run();
+    return err->code == ERR_NONE ? 0 : -1;
+}

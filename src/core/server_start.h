@@ -1,0 +1,24 @@
+/* What the main program drives: see core/server.h for what commands see. */
+#ifndef CORE_SERVER_START_H
+#define CORE_SERVER_START_H
+
+#include "core/config.h"
+#include "core/server.h"
+
+struct server_hooks {
+    int (*started)(struct error *err);  /* everything listens (fiber of shard 0) */
+    void (*stopping)(void);             /* the end has begun */
+    void (*halting)(void);              /* right before the process ends without ceremony: what is acknowledged goes to disk */
+};
+
+/* Before rt_start. The configuration stays the caller's. */
+void server_start(const struct server_env *env, struct config *c, const struct server_hooks *h);
+/* rt_start's callback. */
+void server_shard_start(unsigned shard);
+/* Listens and serves until the end; -1 when a listener could not be started. */
+int server_run(struct error *err);
+enum server_end server_ending(void);
+void server_print_warnings(const struct config *c);
+struct config_env server_config_env(const struct server_env *env);
+
+#endif

@@ -1,0 +1,16 @@
+/* The command line of cjabberd. */
+#ifndef MAIN_ARGS_H
+#define MAIN_ARGS_H
+
+#include <stdbool.h>
+
+struct args {
+    const char *config, *spool, *logs; /* logs NULL: standard error */
+    bool check;
+    int exit_code; /* when args_parse says to end */
+};
+
+/* false: everything was said (help, version, a mistake); end with exit_code. */
+bool args_parse(int argc, char **argv, struct args *out);
+
+#endif

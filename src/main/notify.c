@@ -1,0 +1,35 @@
+/* See the header. */
+#include "main/notify.h"
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static void say(const char *words)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof to.sun_path)
+        return;
+    memcpy(to.sun_path, path, strlen(path));
+    if (path[0] == '@')
+        to.sun_path[0] = 0; /* abstract name */
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    (void)!sendto(fd, words, strlen(words), MSG_NOSIGNAL, (struct sockaddr *)&to, len);
+    close(fd);
+}
+
+void notify_ready(void)
+{
+    say("READY=1\nSTATUS=Serving");
+}
+
+void notify_stopping(void)
+{
+    say("STOPPING=1");
+}
