@@ -35,6 +35,7 @@ struct xml_el {
     struct xml_node node;
     uint16_t tok; /* local name */
     uint16_t ns;  /* namespace */
+    bool raw_leans; /* raw has no xmlns of its own: right only where the default namespace is this element's */
     struct str name, ns_uri; /* text of both, always set */
     struct xml_attr *attrs;  /* in source order, without xmlns declarations */
     struct xml_node *children, **children_tail;
@@ -66,6 +67,8 @@ struct xml_el *xml_new(struct arena *a, enum token name, enum token ns);
 struct xml_el *xml_new_text(struct arena *a, struct str name, struct str ns_uri);
 /* Replaces or adds; an absent value removes. */
 void xml_attr_set(struct arena *a, struct xml_el *el, enum token name, struct str value);
+void xml_attr_set_ns(struct arena *a, struct xml_el *el, enum token ns, enum token name, struct str value);
+/* The same with a namespace (xml:lang: TOK_NS_XML, TOK_lang). */
 void xml_attr_set_ns(struct arena *a, struct xml_el *el, enum token ns, enum token name, struct str value);
 void xml_attr_set_text(struct arena *a, struct xml_el *el, struct str name, struct str value);
 void xml_append(struct xml_el *parent, struct xml_el *child);

@@ -53,6 +53,10 @@ enum xml_event xml_stream_next(struct xml_stream *s, const char *data, size_t n,
 enum xml_error xml_stream_error(const struct xml_stream *s);
 /* Default namespace that the stream's start tag declared (jabber:client, ...); TOK_NONE when none or unknown. After XML_OPEN. */
 enum token xml_stream_content_ns(const struct xml_stream *s);
+/* Default namespace of the stream header (jabber:client ...); TOK_NONE before it and when unknown. */
+enum token xml_stream_content_ns(const struct xml_stream *s);
+/* Bytes held at the moment, without what is in the arena of an unfinished stanza. */
+size_t xml_stream_footprint(const struct xml_stream *s);
 /* Inside a started but unfinished stanza or header (for stall time-outs). */
 bool xml_stream_partial(const struct xml_stream *s);
 

@@ -1,0 +1,160 @@
+/*
+ * A whole document in one piece, with the words expat has for what is wrong. Comments and processing instructions are
+ * passed over, a document type declaration is refused. Owns nothing; any thread; suspends never.
+ */
+#include "xml/parser.h"
+
+#define WHY_TOKEN "not well-formed (invalid token)"
+
+/* What stands before and after the element. */
+enum outside { OUT_END, OUT_ELEMENT, OUT_WORD, OUT_ERROR };
+
+static enum outside refuse(struct xml_parser *x, const char *why, const char *p)
+{
+    xml_fail(x, XML_ERR_NOT_WELL_FORMED, why, p);
+    return OUT_ERROR;
+}
+
+/* Text outside of the element: expat reads it as a word of a DTD, when it can. */
+static enum outside word(struct xml_parser *x, const char *p)
+{
+    const char *end = x->buf + x->len, *start = p;
+    if (memchr(",[]()|>", *p, 7))
+        return OUT_WORD;
+    if (*p == '"' || *p == '\'')
+        return memchr(p + 1, *p, (size_t)(end - p - 1)) ? OUT_WORD : refuse(x, "unclosed token", p);
+    while (p < end) {
+        int n = xml_high(*p) ? xml_name_char_len(p, end, false) : xml_is(*p, XML_C_NAME);
+        if (n == 0 && xml_high(*p))
+            return refuse(x, "partial character", p);
+        if (n <= 0)
+            break;
+        p += n;
+    }
+    if (p == start || (p < end && !xml_is(*p, XML_C_SPACE) && !memchr(">),|[%+*?", *p, 9)))
+        return refuse(x, WHY_TOKEN, p);
+    return OUT_WORD;
+}
+
+static enum outside markup(struct xml_parser *x, const char *p)
+{
+    char c = p[1];
+    if (p + 1 == x->buf + x->len)
+        return refuse(x, "unclosed token", p);
+    if (xml_high(c) || xml_is(c, XML_C_START))
+        return OUT_ELEMENT;
+    return c == '!' ? OUT_WORD : refuse(x, WHY_TOKEN, p);
+}
+
+static bool is_misc(const struct xml_parser *x, const char *p)
+{
+    return p[0] == '<' && (p[1] == '?' || (p[1] == '!' && p[2] == '-' && p[3] == '-'));
+}
+
+/* Over white space, comments and instructions; x->at is where it stopped. */
+static enum outside outside(struct xml_parser *x)
+{
+    const char *p = x->buf + x->at;
+    while (*(p = xml_skip_space(p)) && is_misc(x, p)) {
+        p = xml_parser_misc(x, p);
+        if (!p) {
+            if (x->step == XML_STEP_MORE)
+                x->why = x->cut ? "partial character" : "unclosed token";
+            return OUT_ERROR;
+        }
+    }
+    x->at = (uint32_t)(p - x->buf);
+    if (p == x->buf + x->len)
+        return OUT_END;
+    return *p == '<' ? markup(x, p) : word(x, p);
+}
+
+static bool declaration(struct xml_parser *x)
+{
+    enum xml_error error;
+    const char *p = x->buf + x->at, *end = x->buf + x->len;
+    if (end - p < 6 || memcmp(p, "<?xml", 5) != 0 || !(xml_is(p[5], XML_C_SPACE) || p[5] == '?'))
+        return true;
+    if (!memmem(p, (size_t)(end - p), "?>", 2)) {
+        x->why = "unclosed token";
+        return false;
+    }
+    int n = xml_decl_scan(p, end, true, &error, &x->why);
+    if (n <= 0)
+        return false;
+    x->at += (uint32_t)n;
+    return true;
+}
+
+/* Words for bytes that end in the middle of the element. */
+static const char *why_cut(const struct xml_parser *x)
+{
+    if (x->cut)
+        return "partial character";
+    if (x->state == XML_ST_CDATA)
+        return "unclosed CDATA section";
+    bool between = x->state == XML_ST_TEXT && x->buf[x->at] != '&';
+    return between ? "no element found" : "unclosed token";
+}
+
+static bool prolog(struct xml_parser *x)
+{
+    if (x->len >= 3 && memcmp(x->buf, "\xef\xbb\xbf", 3) == 0)
+        x->at = 3;
+    if (!declaration(x))
+        return false;
+    switch (outside(x)) {
+    case OUT_END:
+        x->why = "no element found";
+        return false;
+    case OUT_WORD:
+        x->why = "syntax error";
+        return false;
+    case OUT_ELEMENT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool element(struct xml_parser *x)
+{
+    x->state = XML_ST_LT;
+    x->decode = false;
+    enum xml_step step = xml_parser_run(x);
+    if (step == XML_STEP_MORE)
+        x->why = why_cut(x);
+    return step == XML_STEP_ELEMENT;
+}
+
+static bool epilog(struct xml_parser *x)
+{
+    switch (outside(x)) {
+    case OUT_END:
+        return true;
+    case OUT_ERROR:
+        return false;
+    default:
+        x->why = "junk after document element";
+        return false;
+    }
+}
+
+struct xml_el *xml_parse(struct arena *a, struct str doc, enum token default_ns, const char **why_out)
+{
+    struct xml_parser x;
+    const char *why = NULL;
+    if (doc.n > XML_HARD_MAX) {
+        why = "limit exceeded";
+    } else {
+        xml_parser_init(&x, a, NULL, (uint32_t)doc.n);
+        x.document = true;
+        x.frames[0].def = (struct xml_default){.uri = token_str(default_ns), .tok = (uint16_t)default_ns};
+        xml_parser_fill(&x, doc.p, doc.n);
+        if (!prolog(&x) || !element(&x) || !epilog(&x))
+            why = x.why;
+    }
+    if (why_out)
+        *why_out = why;
+    return why ? NULL : x.root;
+}

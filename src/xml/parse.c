@@ -1,0 +1,824 @@
+/*
+ * The parser proper: characters to tree. Owns nothing (see xml/parser.h); runs on the stream's thread; suspends never.
+ * Leaves out: cutting a stream into stanzas (stream.c), prefixes (ns.c), references (decode.c).
+ *
+ * Every function takes and returns the position and answers NULL when it has set x->step: bytes are missing, something
+ * is complete, or an error was found.
+ */
+#include "xml/parser.h"
+#include "xml/token_table.h"
+
+#define WHY_TOKEN "not well-formed (invalid token)"
+#define WHY_LIMIT "limit exceeded"
+
+static const struct xml_limits default_limits = {.max_stanza = XML_HARD_MAX, .max_depth = 100, .max_attrs = 64,
+                                                 .max_name = 1024};
+
+static inline const char *end_of(const struct xml_parser *x)
+{
+    return x->buf + x->len;
+}
+
+static inline uint32_t offset(const struct xml_parser *x, const char *p)
+{
+    return (uint32_t)(p - x->buf);
+}
+
+const char *xml_fail(struct xml_parser *x, enum xml_error code, const char *why, const char *p)
+{
+    x->error = code;
+    x->why = why;
+    x->at = offset(x, p);
+    x->step = XML_STEP_ERROR;
+    return NULL;
+}
+
+static const char *bad_token(struct xml_parser *x, const char *p)
+{
+    return xml_fail(x, XML_ERR_NOT_WELL_FORMED, WHY_TOKEN, p);
+}
+
+bool xml_fail_tag(struct xml_parser *x, enum xml_error code, const char *why)
+{
+    if (!x->document) {
+        xml_fail(x, code, why, x->buf + x->mark);
+    } else if (!x->late) {
+        x->late = code;
+        x->late_why = why;
+    }
+    return false;
+}
+
+static const char *more(struct xml_parser *x, enum xml_state st, const char *p)
+{
+    x->state = st;
+    x->at = offset(x, p);
+    x->step = XML_STEP_MORE;
+    return NULL;
+}
+
+/* Something that cannot go on at p: the end of the bytes, or a byte that does not belong there. */
+static const char *stuck(struct xml_parser *x, enum xml_state st, const char *p)
+{
+    return p == end_of(x) ? more(x, st, p) : bad_token(x, p);
+}
+
+static const char *complete(struct xml_parser *x, enum xml_step step, const char *p)
+{
+    x->at = offset(x, p);
+    x->step = step;
+    return NULL;
+}
+
+void *xml_take_slow(struct xml_parser *x, size_t n)
+{
+#ifndef XML_TAKE_PLAIN
+    enum { PIECE = 1024 };
+    if (n <= PIECE / 4) {
+        x->spare = arena_alloc(x->arena, PIECE);
+        x->spare_end = x->spare + PIECE;
+        return xml_take(x, n);
+    }
+#endif
+    return arena_alloc(x->arena, n);
+}
+
+void xml_parser_init(struct xml_parser *x, struct arena *a, const struct xml_limits *lim, uint32_t cap)
+{
+    /* The inlined frames are left as they are: 400 bytes that most stanzas never touch. */
+    memset(x, 0, offsetof(struct xml_parser, inlined));
+    x->arena = a;
+    x->lim = lim ? lim : &default_limits;
+    x->frames = x->inlined;
+    x->frames_cap = XML_INLINE_FRAMES;
+    x->frames[0] = (struct xml_frame){.el = NULL};
+    x->cap = cap;
+    x->state = XML_ST_LT;
+#ifdef XML_TAKE_PLAIN
+    x->buf = arena_alloc(a, (size_t)cap + XML_SLACK);
+#else
+    /* Buffer and first nodes in one piece; a chat stanza needs no second. */
+    size_t bytes = ((size_t)cap + XML_SLACK + 7) & ~(size_t)7, nodes = cap < 512 ? 1280 : 512;
+    x->buf = arena_alloc(a, bytes + nodes);
+    x->spare = x->buf + bytes;
+    x->spare_end = x->spare + nodes;
+#endif
+    memset(x->buf, 0, XML_SLACK);
+}
+
+void xml_parser_moved(struct xml_parser *x)
+{
+    if (x->frames_cap == XML_INLINE_FRAMES)
+        x->frames = x->inlined;
+}
+
+uint32_t xml_parser_fill(struct xml_parser *x, const char *data, size_t n)
+{
+    uint32_t room = x->cap - x->len, take = n < room ? (uint32_t)n : room;
+    if (take)
+        memcpy(x->buf + x->len, data, take);
+    x->len += take;
+    memset(x->buf + x->len, 0, XML_SLACK);
+    return take;
+}
+
+void xml_parser_grow(struct xml_parser *x, uint32_t cap)
+{
+    char *buf = arena_alloc(x->arena, (size_t)cap + XML_SLACK);
+    memcpy(buf, x->buf, (size_t)x->len + XML_SLACK);
+    x->buf = buf;
+    x->cap = cap;
+}
+
+/* ---- characters ---- */
+
+/* Over one character >= 0x80; NULL also when it is cut. */
+static const char *high_char(struct xml_parser *x, const char *p, enum xml_state st)
+{
+    int n = xml_char_len(p, end_of(x));
+    if (LIKELY(n > 0))
+        return p + n;
+    if (n < 0)
+        return xml_fail(x, XML_ERR_UTF8, WHY_TOKEN, p);
+    x->cut = true;
+    return more(x, st, p);
+}
+
+/* Over one reference. */
+static const char *reference(struct xml_parser *x, const char *p, enum xml_state st)
+{
+    uint32_t cp;
+    size_t n = 0;
+    enum xml_ref found = xml_ref_scan(p, end_of(x), !x->document, &cp, &n);
+    x->decode = true;
+    if (LIKELY(found == XML_REF_OK))
+        return p + n;
+    if (found == XML_REF_BAD)
+        return bad_token(x, p);
+    if (found == XML_REF_CUT)
+        return !x->document && end_of(x) - p > XML_MAX_REF ? xml_fail(x, XML_ERR_LIMIT, WHY_LIMIT, p) : more(x, st, p);
+    enum xml_error code = found == XML_REF_CHAR ? XML_ERR_NOT_WELL_FORMED : XML_ERR_RESTRICTED;
+    const char *why = found == XML_REF_CHAR ? "reference to invalid character number" : "undefined entity";
+    if (st != XML_ST_VALUE || !x->document)
+        return xml_fail(x, code, why, p);
+    xml_fail_tag(x, code, why);
+    x->decode = false; /* the value is lost, and decoding relies on known references */
+    x->tag.dropped = true;
+    return p + n;
+}
+
+/* ---- names ---- */
+
+static bool name_too_long(struct xml_parser *x, const char *p)
+{
+    return offset(x, p) - x->mark > x->lim->max_name;
+}
+
+/* Prefix of the name from mark to p goes to *prefix_n; only one colon, and an NCName on both sides of it. */
+static bool name_parts(struct xml_parser *x, const char *p, size_t *prefix_n)
+{
+    const char *name = x->buf + x->mark, *colon = memchr(name, ':', (size_t)(p - name));
+    *prefix_n = 0;
+    if (!colon)
+        return true;
+    *prefix_n = (size_t)(colon - name);
+    return *prefix_n > 0 && xml_ncname(str_n(colon + 1, (size_t)(p - colon - 1)));
+}
+
+static const char *name_slow(struct xml_parser *x, const char *p, enum xml_state st, size_t *prefix_n)
+{
+    for (;;) {
+        bool start = offset(x, p) == x->mark;
+        if (start && p != end_of(x) && !xml_high(*p) && !xml_is(*p, XML_C_START))
+            return bad_token(x, p);
+        p = xml_span_name(p);
+        if (name_too_long(x, p))
+            return xml_fail(x, XML_ERR_LIMIT, WHY_LIMIT, p);
+        if (!xml_high(*p))
+            break;
+        int n = xml_name_char_len(p, end_of(x), start && offset(x, p) == x->mark);
+        if (n < 0)
+            return xml_char_len(p, end_of(x)) < 0 ? xml_fail(x, XML_ERR_UTF8, WHY_TOKEN, p) : bad_token(x, p);
+        if (n == 0) {
+            x->cut = true;
+            return more(x, st, p);
+        }
+        p += n;
+    }
+    if (p == end_of(x))
+        return more(x, st, p);
+    return name_parts(x, p, prefix_n) ? p : bad_token(x, p);
+}
+
+/* Over the rest of the name that starts at mark. */
+static inline const char *name(struct xml_parser *x, const char *p, enum xml_state st, size_t *prefix_n)
+{
+#if defined(__SSE2__)
+    __m128i v = xml_load16(p);
+    unsigned stops = xml_name_stops16(v);
+    if (LIKELY(stops && offset(x, p) == x->mark && xml_is(*p, XML_C_START))) {
+        unsigned n = (unsigned)__builtin_ctz(stops);
+        unsigned colons = xml_eq16(v, ':') & ((1u << n) - 1);
+        if (LIKELY((signed char)p[n] > 0 && !colons && n <= x->lim->max_name)) {
+            *prefix_n = 0;
+            return p + n;
+        }
+    }
+#endif
+    return name_slow(x, p, st, prefix_n);
+}
+
+/* ---- text ---- */
+
+static void add_text(struct xml_parser *x, struct str s)
+{
+    struct xml_el *el = x->frames[x->depth].el;
+    struct xml_text *t = xml_take(x, sizeof(*t));
+    t->node.next = NULL;
+    t->node.kind = XML_TEXT;
+    t->text = s;
+    *el->children_tail = &t->node;
+    el->children_tail = &t->node.next;
+}
+
+/* The run from mark to p is over. */
+static inline void end_text(struct xml_parser *x, const char *p)
+{
+    struct str run = {x->buf + x->mark, offset(x, p) - x->mark};
+    if (run.n == 0)
+        return;
+    if (UNLIKELY(x->decode)) {
+        run = xml_decode_text(x->arena, run);
+        x->decode = false;
+        if (run.n == 0)
+            return;
+    }
+    add_text(x, run);
+}
+
+/* To the next '<'. */
+static inline const char *text(struct xml_parser *x, const char *p)
+{
+    for (;;) {
+        p = xml_span(p, '<', '&', ']');
+        switch (*p) {
+        case '<':
+            return p;
+        case '&':
+            p = reference(x, p, XML_ST_TEXT);
+            break;
+        case ']':
+            if (p[1] == ']' && p[2] == '>')
+                return bad_token(x, p);
+            if (end_of(x) - p < 3 && (p + 1 == end_of(x) || p[1] == ']'))
+                return more(x, XML_ST_TEXT, p);
+            p++;
+            break;
+        case '\r':
+            x->decode = true;
+            p++;
+            break;
+        case '\t':
+        case '\n':
+            p++;
+            break;
+        default:
+            if (!xml_high(*p))
+                return stuck(x, XML_ST_TEXT, p);
+            do
+                p = high_char(x, p, XML_ST_TEXT);
+            while (p && xml_high(*p));
+        }
+        if (!p)
+            return NULL;
+    }
+}
+
+/* To the end of a CDATA section, which is part of the run of text around it. */
+static const char *cdata(struct xml_parser *x, const char *p)
+{
+    for (;;) {
+        p = xml_span(p, ']', ']', ']');
+        if (*p == ']') {
+            if (p[1] == ']' && p[2] == '>')
+                return p + 3;
+            if (end_of(x) - p < 3 && (p + 1 == end_of(x) || p[1] == ']'))
+                return more(x, XML_ST_CDATA, p);
+            p++;
+        } else if (xml_high(*p)) {
+            p = high_char(x, p, XML_ST_CDATA);
+            if (!p)
+                return NULL;
+        } else if (xml_is(*p, XML_C_SPACE)) {
+            p++;
+        } else {
+            return stuck(x, XML_ST_CDATA, p);
+        }
+    }
+}
+
+/* ---- end of an element ---- */
+
+static const char *close_element(struct xml_parser *x, const char *inner_end, const char *p)
+{
+    struct xml_frame *f = &x->frames[x->depth];
+    struct xml_el *el = f->el;
+    el->raw_leans = !f->prefixed && f->def.depth < x->depth;
+    if (LIKELY(!f->raw_bad))
+        el->raw = str_n(x->buf + f->start, (size_t)(p - x->buf) - f->start);
+    if (LIKELY(!f->inner_bad))
+        el->raw_inner = str_n(x->buf + f->inner, (size_t)(inner_end - x->buf) - f->inner);
+    x->mark = offset(x, p);
+    x->prefixed -= f->prefixed;
+    if (--x->depth > 0)
+        return p;
+    x->root = el;
+    return complete(x, XML_STEP_ELEMENT, p);
+}
+
+/* Name that the end tag under way must have. */
+static struct str open_name(const struct xml_parser *x)
+{
+    const struct xml_frame *f = &x->frames[x->depth];
+    return x->depth ? str_n(x->buf + f->start + 1, f->qname_n) : x->outer_name;
+}
+
+static const char *end_tag_done(struct xml_parser *x, const char *p)
+{
+    if (x->depth == 0)
+        return complete(x, XML_STEP_CLOSE, p + 1);
+    return close_element(x, x->buf + x->mark - 2, p + 1);
+}
+
+static const char *end_tag_space(struct xml_parser *x, const char *p)
+{
+    p = xml_skip_space(p);
+    return *p == '>' ? end_tag_done(x, p) : stuck(x, XML_ST_END_SPACE, p);
+}
+
+static const char *mismatch(struct xml_parser *x, const char *p)
+{
+    /* expat looks at the whole tag before it compares the name */
+    if (x->document) {
+        size_t prefix_n;
+        p = name(x, x->buf + x->mark, XML_ST_END_TAG, &prefix_n);
+        if (!p)
+            return NULL;
+        p = xml_skip_space(p);
+        if (*p != '>')
+            return stuck(x, XML_ST_END_SPACE, p);
+    }
+    return xml_fail(x, XML_ERR_NOT_WELL_FORMED, "mismatched tag", p);
+}
+
+/* p is after mark when part of the name has been compared already. */
+static const char *end_tag_slow(struct xml_parser *x, const char *p)
+{
+    struct str want = open_name(x);
+    size_t have = offset(x, p) - x->mark, left = want.n - have, n = (size_t)(end_of(x) - p);
+    if (memcmp(p, want.p + have, n < left ? n : left) != 0)
+        return mismatch(x, p);
+    if (n <= left)
+        return more(x, XML_ST_END_TAG, end_of(x));
+    p += left;
+    if (xml_is(*p, XML_C_NAME) || xml_high(*p))
+        return mismatch(x, p);
+    return end_tag_space(x, p);
+}
+
+static inline const char *end_tag(struct xml_parser *x, const char *p)
+{
+    struct str want = open_name(x);
+    if (LIKELY(x->depth && offset(x, p) == x->mark && (size_t)(end_of(x) - p) > want.n && p[want.n] == '>' &&
+               xml_same(p, want.p, want.n)))
+        return end_tag_done(x, p + want.n);
+    return end_tag_slow(x, p);
+}
+
+/* ---- start of an element ---- */
+
+static inline const char *begin_tag(struct xml_parser *x, const char *p)
+{
+    x->tag.start = offset(x, p);
+    x->mark = offset(x, p) + 1;
+    if (UNLIKELY(x->depth >= x->lim->max_depth))
+        return xml_fail(x, XML_ERR_LIMIT, WHY_LIMIT, p);
+    return p + 1;
+}
+
+static inline void name_element(struct xml_parser *x, const char *p, size_t prefix_n)
+{
+    struct xml_tag *t = &x->tag;
+    struct xml_el *el = xml_take(x, sizeof(*el));
+    const char *start = x->buf + x->mark;
+    size_t local = prefix_n ? prefix_n + 1 : 0;
+    *el = (struct xml_el){.node.kind = XML_ELEMENT};
+    t->qname_n = (uint32_t)(p - start);
+    t->prefix = prefix_n ? str_n(start, prefix_n) : STR_NULL;
+    el->name = str_n(start + local, t->qname_n - local);
+    el->tok = (uint16_t)xml_token_find_padded(el->name.p, el->name.n);
+    t->el = el;
+    t->tail = &el->attrs;
+    t->bindings = x->frames[x->depth].bindings;
+    t->seen = 0;
+    t->count = 0;
+    t->has_default = t->unresolved = false;
+}
+
+static bool same_attr(const struct xml_attr *a, const struct xml_attr *b)
+{
+    return a->tok == b->tok && str_eq(a->name, b->name) && str_eq(a->ns_uri, b->ns_uri);
+}
+
+/* Before expansion ns_uri holds the prefix, so this finds equal names as written. */
+static bool attr_repeats(struct xml_parser *x, const struct xml_attr *at)
+{
+    uint64_t bit = UINT64_C(1) << ((at->tok ? at->tok : (unsigned char)at->name.p[at->name.n - 1]) & 63);
+    if (LIKELY(!(x->tag.seen & bit))) {
+        x->tag.seen |= bit;
+        return false;
+    }
+    for (const struct xml_attr *b = x->tag.el->attrs; b; b = b->next)
+        if (same_attr(at, b))
+            return true;
+    return false;
+}
+
+static bool declaration_repeats(const struct xml_parser *x, struct str prefix)
+{
+    if (x->tag.kind == XML_ATTR_DEFAULT_NS)
+        return x->tag.has_default;
+    for (const struct xml_binding *b = x->tag.bindings; b && b->depth == x->depth + 1; b = b->next)
+        if (str_eq(b->prefix, prefix))
+            return true;
+    return false;
+}
+
+static bool repeated(struct xml_parser *x)
+{
+    x->tag.dropped = true;
+    xml_fail_tag(x, XML_ERR_NOT_WELL_FORMED, "duplicate attribute");
+    return x->document;
+}
+
+static bool name_declaration(struct xml_parser *x, struct str prefix)
+{
+    x->tag.kind = prefix.n ? XML_ATTR_PREFIX_NS : XML_ATTR_DEFAULT_NS;
+    x->tag.declares = prefix;
+    return !declaration_repeats(x, prefix) || repeated(x);
+}
+
+/* false: x->step is set */
+static inline bool name_attr(struct xml_parser *x, const char *p, size_t prefix_n)
+{
+    struct xml_tag *t = &x->tag;
+    const char *start = x->buf + x->mark;
+    size_t n = (size_t)(p - start), local = prefix_n ? prefix_n + 1 : 0;
+    t->dropped = false;
+    if (UNLIKELY(n >= 5 && memcmp(start, "xmlns", 5) == 0 && (n == 5 || prefix_n == 5)))
+        return name_declaration(x, prefix_n ? str_n(start + local, n - local) : STR_NULL);
+    struct xml_attr *at = xml_take(x, sizeof(*at));
+    at->next = NULL;
+    at->name = str_n(start + local, n - local);
+    at->value = STR_NULL;
+    at->tok = (uint16_t)xml_token_find_padded(at->name.p, at->name.n);
+    at->ns = TOK_NONE;
+    at->ns_uri = STR_NULL;
+    if (UNLIKELY(prefix_n)) {
+        at->ns_uri = str_n(start, prefix_n);
+        t->unresolved = true;
+    }
+    t->attr = at;
+    t->kind = XML_ATTR_PLAIN;
+    if (UNLIKELY(attr_repeats(x, at)))
+        return repeated(x);
+    *t->tail = at;
+    t->tail = &at->next;
+    return true;
+}
+
+static inline const char *end_value(struct xml_parser *x, const char *p)
+{
+    struct str v = {x->buf + x->mark, offset(x, p) - x->mark};
+    if (UNLIKELY(x->tag.dropped))
+        return p + 1;
+    if (UNLIKELY(x->decode))
+        v = xml_decode_value(x->arena, v);
+    if (LIKELY(x->tag.kind == XML_ATTR_PLAIN)) {
+        x->tag.attr->value = v;
+        return p + 1;
+    }
+    xml_ns_declare(x, v);
+    return x->step == XML_STEP_ERROR ? NULL : p + 1;
+}
+
+static inline const char *value(struct xml_parser *x, const char *p)
+{
+    char quote = (char)x->quote;
+    for (;;) {
+        p = xml_span(p, quote, '<', '&');
+        if (LIKELY(*p == quote))
+            return end_value(x, p);
+        if (*p == '&') {
+            p = reference(x, p, XML_ST_VALUE);
+        } else if (xml_high(*p)) {
+            p = high_char(x, p, XML_ST_VALUE);
+        } else if (xml_is(*p, XML_C_SPACE)) {
+            x->decode = true;
+            p++;
+        } else {
+            return stuck(x, XML_ST_VALUE, p);
+        }
+        if (!p)
+            return NULL;
+    }
+}
+
+static void more_frames(struct xml_parser *x)
+{
+    uint32_t cap = x->frames_cap * 2;
+    struct xml_frame *frames = arena_alloc(x->arena, cap * sizeof(*frames));
+    memcpy(frames, x->frames, x->frames_cap * sizeof(*frames));
+    x->frames = frames;
+    x->frames_cap = cap;
+}
+
+static void push(struct xml_parser *x, const char *p)
+{
+    struct xml_tag *t = &x->tag;
+    struct xml_frame *up = &x->frames[x->depth];
+    struct xml_el *el = t->el;
+    el->parent = up->el;
+    el->children_tail = &el->children;
+    if (up->el) {
+        *up->el->children_tail = &el->node;
+        up->el->children_tail = &el->node.next;
+    }
+    if (UNLIKELY(x->depth + 1 == x->frames_cap))
+        more_frames(x);
+    struct xml_frame *f = &x->frames[++x->depth];
+    f->el = el;
+    f->bindings = t->bindings;
+    f->def = t->has_default ? t->def : x->frames[x->depth - 1].def;
+    f->start = t->start;
+    f->inner = offset(x, p);
+    f->qname_n = t->qname_n;
+    f->prefixed = t->prefix.n > 0;
+    x->prefixed += f->prefixed;
+    f->raw_bad = f->inner_bad = false;
+}
+
+static const char *end_header(struct xml_parser *x, const char *p, bool empty)
+{
+    x->root = x->tag.el;
+    x->empty = empty;
+    return complete(x, XML_STEP_HEADER, p);
+}
+
+/* p is after '>'. */
+static inline const char *open_element(struct xml_parser *x, const char *p, bool empty)
+{
+    struct xml_tag *t = &x->tag;
+    push(x, p);
+    struct xml_frame *f = &x->frames[x->depth];
+    if (LIKELY(!t->prefix.n && !t->unresolved)) {
+        t->el->ns = f->def.tok;
+        t->el->ns_uri = f->def.uri;
+    } else if (!xml_ns_resolve(x) && !x->document) {
+        return NULL;
+    }
+    if (UNLIKELY(x->prefixed) && !t->prefix.n)
+        xml_ns_note_default(x);
+    if (UNLIKELY(x->late))
+        return xml_fail(x, x->late, x->late_why, p);
+    if (UNLIKELY(x->header))
+        return end_header(x, p, empty);
+    x->mark = f->inner;
+    x->decode = false;
+    return empty ? close_element(x, p, p) : p;
+}
+
+static inline const char *end_start_tag(struct xml_parser *x, const char *p)
+{
+    if (LIKELY(*p == '>'))
+        return open_element(x, p + 1, false);
+    if (*p == '/') {
+        if (LIKELY(p[1] == '>'))
+            return open_element(x, p + 2, true);
+        return p + 1 == end_of(x) ? more(x, XML_ST_SLASH, p) : bad_token(x, p + 1);
+    }
+    return stuck(x, XML_ST_GAP, p);
+}
+
+static bool too_many_attrs(struct xml_parser *x, const char *p)
+{
+    if (LIKELY(++x->tag.count <= x->lim->max_attrs))
+        return false;
+    xml_fail(x, XML_ERR_LIMIT, WHY_LIMIT, p);
+    return true;
+}
+
+/* A start tag from any point of it; in the usual case the states are passed through in order without a jump. */
+static inline const char *start_tag(struct xml_parser *x, const char *p, enum xml_state st)
+{
+    size_t prefix_n;
+    for (;;) {
+        switch (st) {
+        case XML_ST_TAG_NAME:
+            p = name(x, p, XML_ST_TAG_NAME, &prefix_n);
+            if (!p)
+                return NULL;
+            name_element(x, p, prefix_n);
+            /* fall through */
+        case XML_ST_GAP:
+            if (!xml_is(*p, XML_C_SPACE))
+                return end_start_tag(x, p);
+            p++;
+            /* fall through */
+        case XML_ST_SPACE:
+            p = xml_skip_space(p);
+            if (*p == '>' || *p == '/')
+                return end_start_tag(x, p);
+            if (p == end_of(x))
+                return more(x, XML_ST_SPACE, p);
+            x->mark = offset(x, p);
+            if (too_many_attrs(x, p))
+                return NULL;
+            /* fall through */
+        case XML_ST_ATTR_NAME:
+            p = name(x, p, XML_ST_ATTR_NAME, &prefix_n);
+            if (!p)
+                return NULL;
+            if (!name_attr(x, p, prefix_n))
+                return NULL;
+            /* fall through */
+        case XML_ST_EQ:
+            p = xml_skip_space(p);
+            if (*p != '=')
+                return stuck(x, XML_ST_EQ, p);
+            p++;
+            /* fall through */
+        case XML_ST_QUOTE:
+            p = xml_skip_space(p);
+            if (*p != '\'' && *p != '"')
+                return stuck(x, XML_ST_QUOTE, p);
+            x->quote = (uint8_t)*p++;
+            x->mark = offset(x, p);
+            x->decode = false;
+            /* fall through */
+        case XML_ST_VALUE:
+            p = value(x, p);
+            if (!p)
+                return NULL;
+            st = XML_ST_GAP;
+            break;
+        case XML_ST_SLASH:
+            return end_start_tag(x, p);
+        default:
+            return NULL;
+        }
+    }
+}
+
+/* ---- what a '<' opens ---- */
+
+/* Comments and PIs of a document: over them, or NULL. They are cut out of the run by xml_decode_text. */
+static const char *skip_until(struct xml_parser *x, const char *p, struct str stop)
+{
+    for (;; p++) {
+        p = xml_span(p, stop.p[0], stop.p[0], stop.p[0]);
+        if (*p == stop.p[0]) {
+            if ((size_t)(end_of(x) - p) >= stop.n && memcmp(p, stop.p, stop.n) == 0)
+                return p + stop.n;
+        } else if (xml_high(*p)) {
+            p = high_char(x, p, XML_ST_LT);
+            if (!p)
+                return NULL;
+            p--;
+        } else if (!xml_is(*p, XML_C_SPACE)) {
+            return stuck(x, XML_ST_LT, p);
+        }
+    }
+}
+
+static void spoil_raw(struct xml_parser *x)
+{
+    x->decode = true;
+    for (uint32_t i = 1; i <= x->depth; i++)
+        x->frames[i].raw_bad = x->frames[i].inner_bad = true;
+}
+
+static const char *comment(struct xml_parser *x, const char *p)
+{
+    if (!x->document)
+        return xml_fail(x, XML_ERR_RESTRICTED, "comment", p);
+    spoil_raw(x);
+    p = skip_until(x, p + 4, S("--"));
+    if (!p)
+        return NULL;
+    return *p == '>' ? p + 1 : stuck(x, XML_ST_LT, p);
+}
+
+static const char *instruction(struct xml_parser *x, const char *p)
+{
+    size_t prefix_n;
+    uint32_t mark = x->mark;
+    if (!x->document)
+        return xml_fail(x, XML_ERR_RESTRICTED, "processing instruction", p);
+    spoil_raw(x);
+    x->mark = offset(x, p) + 2;
+    p = name(x, p + 2, XML_ST_LT, &prefix_n);
+    if (!p)
+        return NULL;
+    struct str target = str_n(x->buf + x->mark, offset(x, p) - x->mark);
+    x->mark = mark;
+    if (str_eq(target, S("xml")))
+        return xml_fail(x, XML_ERR_NOT_WELL_FORMED, "XML or text declaration not at start of entity", p);
+    if (str_ieq_ascii(target, S("xml")) || prefix_n)
+        return bad_token(x, p);
+    if (p[0] == '?' && p[1] == '>')
+        return p + 2;
+    return xml_is(*p, XML_C_SPACE) ? skip_until(x, p, S("?>")) : stuck(x, XML_ST_LT, p);
+}
+
+const char *xml_parser_misc(struct xml_parser *x, const char *p)
+{
+    return p[1] == '!' ? comment(x, p) : instruction(x, p);
+}
+
+/* "<!": a CDATA section, or something a stream must not have. */
+static const char *declaration(struct xml_parser *x, const char *p)
+{
+    static const char open[] = "<![CDATA[";
+    size_t n = (size_t)(end_of(x) - p);
+    if (n > 2 && p[2] == '-') {
+        if (n > 3 && p[3] != '-')
+            return bad_token(x, p + 3);
+        return n > 3 ? comment(x, p) : more(x, XML_ST_LT, p);
+    }
+    if (n > 2 && p[2] == 'D')
+        return x->document ? bad_token(x, p + 2) : xml_fail(x, XML_ERR_RESTRICTED, "document type declaration", p);
+    if (memcmp(p, open, n < 9 ? n : 9) != 0)
+        return bad_token(x, p);
+    if (n < 9)
+        return more(x, XML_ST_LT, p);
+    if (x->depth == 0)
+        return bad_token(x, p);
+    x->decode = true;
+    return cdata(x, p + 9);
+}
+
+static inline const char *markup(struct xml_parser *x, const char *p)
+{
+    switch (p[1]) {
+    case '/':
+        if (x->depth)
+            end_text(x, p);
+        x->mark = offset(x, p) + 2;
+        return end_tag(x, p + 2);
+    case '!':
+        return declaration(x, p);
+    case '?':
+        return instruction(x, p);
+    default:
+        if (p + 1 == end_of(x))
+            return more(x, XML_ST_LT, p);
+        if (x->depth)
+            end_text(x, p);
+        p = begin_tag(x, p);
+        return p ? start_tag(x, p, XML_ST_TAG_NAME) : NULL;
+    }
+}
+
+enum xml_step xml_parser_run(struct xml_parser *x)
+{
+    const char *p = x->buf + x->at;
+    enum xml_state st = x->state;
+    x->cut = false;
+    for (;;) {
+        switch (st) {
+        case XML_ST_TEXT:
+            p = text(x, p);
+            if (!p)
+                break;
+            /* fall through */
+        case XML_ST_LT:
+            p = markup(x, p);
+            break;
+        case XML_ST_CDATA:
+            p = cdata(x, p);
+            break;
+        case XML_ST_END_TAG:
+            p = end_tag(x, p);
+            break;
+        case XML_ST_END_SPACE:
+            p = end_tag_space(x, p);
+            break;
+        default:
+            p = start_tag(x, p, st);
+        }
+        if (!p)
+            return x->step;
+        st = XML_ST_TEXT;
+    }
+}
