@@ -14,7 +14,8 @@ enum store_rc {
     STORE_NONE,        /* no such row */
     STORE_CONFLICT,    /* the row is there already */
     STORE_UNAVAILABLE, /* nothing was done: database gone, locked, disk full */
-    STORE_UNCERTAIN    /* the write may or may not have happened (connection lost in commit) */
+    STORE_UNCERTAIN,   /* the write may or may not have happened (connection lost in commit) */
+    STORE_REFUSED      /* nothing was done: a text with a NUL or not UTF-8, or too long for its column */
 };
 
 struct store_config {
@@ -27,11 +28,17 @@ struct store_config {
 
 /* Opens, creates or checks the schema, prepares every statement. On failure says what and where. */
 int store_start(const struct store_config *cfg, struct error *err);
-/* Commits what is queued, closes. */
+/* Commits what is queued, closes. No fiber waits for the store any more, and none comes. */
 void store_stop(void);
 /* Fills *err from a result that is not OK; -1. */
 int store_error(enum store_rc rc, const char *what, struct error *err);
-/* "sqlite", "pgsql", ... and schema name, for status and logs. */
+/* "sqlite", "pgsql", ... and schema name, for status and logs: "sqlite, new schema". */
 const char *store_describe(void);
+
+struct store_stats {
+    uint64_t writes, commits, refused; /* jobs of the writer, transactions they were grouped into, jobs refused because it was full */
+};
+/* Since the start; any thread. */
+struct store_stats store_stats(void);
 
 #endif

@@ -16,7 +16,10 @@ struct user_creds {
 };
 
 enum store_rc users_get(struct arena *a, struct str host, struct str user, struct user_creds *out) YIELDS;
-/* STORE_CONFLICT when the account exists in any form. */
+/*
+ * STORE_CONFLICT when the account exists in any form. In the same transaction the `last` row is written as ejabberd does for
+ * an account that never logged in: now, "Registered but didn't login".
+ */
 enum store_rc users_add(struct str host, struct str user, const struct user_creds *c) YIELDS;
 /* Replaces every stored form; STORE_NONE when there is no such account. */
 enum store_rc users_set(struct str host, struct str user, const struct user_creds *c) YIELDS;

@@ -1,0 +1,31 @@
+/*
+ * How a data area reaches its tables: a function of its own runs on a reader thread or on the writer thread with a
+ * connection, while the fiber waits. Only the files of this folder include this header.
+ */
+#ifndef STORE_DB_H
+#define STORE_DB_H
+
+#include "store/sql.h"
+
+/*
+ * Runs on another thread. arg is the waiting caller's. A write function may be run twice (its first transaction was
+ * undone because of a neighbour in the group): it only reads arg, or sets outputs anew. Its changes count only when it
+ * returns STORE_OK; otherwise they are undone alone.
+ */
+typedef enum store_rc (*store_fn)(struct sql_conn *c, void *arg);
+
+enum store_rc store_read(store_fn fn, void *arg) YIELDS;
+/* STORE_OK: committed. STORE_UNAVAILABLE also when the queue is full or the store is stopped. */
+enum store_rc store_write(store_fn fn, void *arg) YIELDS;
+/* Nobody waits; `done` frees arg on the writer thread in every case. A failure is logged with the words `what` (a literal). */
+void store_write_later(store_fn fn, void *arg, void (*done)(void *arg), const char *what);
+
+/* What a database can hold and ejabberd's columns mean: UTF-8 without NUL, at most JID_PART_MAX bytes. Anything else is no name. */
+bool store_name_ok(struct str name);
+/* The same for other text; longer. */
+bool store_text_ok(struct str text);
+
+/* Pieces of one area that another needs inside its own transaction. */
+enum store_rc last_write(struct sql_conn *c, struct str host, struct str user, int64_t seconds, struct str status);
+
+#endif
