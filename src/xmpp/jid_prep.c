@@ -38,16 +38,12 @@ const uint8_t jid_class[256] = {
 
 bool jid_labels_ok(struct str host)
 {
-    bool empty = true;
-    for (size_t i = 0; i < host.n; i++) {
-        if (host.p[i] != '.')
-            empty = false;
-        else if (empty)
-            return false;
-        else
-            empty = true;
-    }
-    return !empty;
+    if (host.n == 0 || host.p[0] == '.' || host.p[host.n - 1] == '.')
+        return false;
+    unsigned pairs = 0;
+    for (size_t i = 1; i < host.n; i++)
+        pairs |= (unsigned)(host.p[i] == '.') & (unsigned)(host.p[i - 1] == '.');
+    return pairs == 0;
 }
 
 static bool run_profile(char buf[JID_PART_MAX + 1], const Stringprep_profile *profile)
