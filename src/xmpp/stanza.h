@@ -11,9 +11,9 @@
 enum stanza_kind { STANZA_MESSAGE, STANZA_PRESENCE, STANZA_IQ };
 
 enum stanza_type {
-    ST_NORMAL, /* message without type or with an unknown one; presence: available */
+    ST_NORMAL, /* message without type or with an unknown one */
     ST_CHAT, ST_GROUPCHAT, ST_HEADLINE, ST_ERROR,
-    ST_AVAILABLE, ST_UNAVAILABLE, ST_SUBSCRIBE, ST_SUBSCRIBED, ST_UNSUBSCRIBE, ST_UNSUBSCRIBED, ST_PROBE,
+    ST_AVAILABLE /* presence without type */, ST_UNAVAILABLE, ST_SUBSCRIBE, ST_SUBSCRIBED, ST_UNSUBSCRIBE, ST_UNSUBSCRIBED, ST_PROBE,
     ST_GET, ST_SET, ST_RESULT,
     ST_INVALID /* a value that the kind does not allow */
 };
@@ -33,11 +33,14 @@ struct stanza *stanza_of(struct arena *a, struct xml_el *el);
 struct stanza *stanza_new(enum stanza_kind kind, enum stanza_type type, struct jid from, struct jid to);
 /* Sets the from/to attributes of the element from the jids. */
 void stanza_stamp(struct stanza *s);
-/* Reply skeletons in a new arena: addresses swapped, same id. */
+/*
+ * Reply skeletons in a new arena: addresses swapped, same id. Without `to` the reply comes from the sender's bare address;
+ * when the element has a `to` that could not be prepared, from that text as it is.
+ */
 struct stanza *stanza_result(const struct stanza *iq);
 /*
  * Error reply with the original children included (RFC 6120 §8.3.1), or NULL when none may be sent (to an error, to an
- * IQ result). text may be absent. lang: xml:lang of the text, absent: "en".
+ * IQ result). text may be absent. The text says xml:lang='en'.
  */
 struct stanza *stanza_error(const struct stanza *s, enum err_code code, struct str text);
 /* The same with free type and condition words (RFC 6120 §8.3.3). */
