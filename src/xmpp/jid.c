@@ -1,6 +1,6 @@
 /*
- * Addresses: cutting a text into parts, joining, comparing, homes (RFC 7622 §3.1). The common address, ASCII and already
- * prepared, costs one pass over its bytes and no copy. Pure functions, any thread, nothing suspends.
+ * Addresses: cutting a text into parts, joining, comparing, homes (RFC 7622 §3.1). The common address, ASCII and
+ * already prepared, costs one pass over its bytes and no copy. Pure functions, any thread, nothing suspends.
  * Preparing the parts is jid_prep.c, XEP-0106 is jid_escape.c.
  */
 #include "xmpp/jid.h"

@@ -21,11 +21,20 @@ struct jid {
 
 static inline bool jid_present(struct jid j) { return j.s != NULL; }
 static inline struct str jid_user(struct jid j) { return str_n(j.s, j.user_len); }
-static inline struct str jid_host(struct jid j) { return str_n(j.s + (j.user_len ? j.user_len + 1 : 0), j.host_len); }
+static inline struct str jid_host(struct jid j)
+{
+    return str_n(j.s + (j.user_len ? j.user_len + 1 : 0), j.host_len);
+}
 static inline size_t jid_bare_len(struct jid j) { return (j.user_len ? j.user_len + 1u : 0u) + j.host_len; }
-static inline struct str jid_res(struct jid j) { return j.res_len ? str_n(j.s + jid_bare_len(j) + 1, j.res_len) : STR_NULL; }
+static inline struct str jid_res(struct jid j)
+{
+    return j.res_len ? str_n(j.s + jid_bare_len(j) + 1, j.res_len) : STR_NULL;
+}
 static inline struct str jid_bare(struct jid j) { return str_n(j.s, jid_bare_len(j)); }
-static inline struct str jid_full(struct jid j) { return str_n(j.s, jid_bare_len(j) + (j.res_len ? j.res_len + 1u : 0u)); }
+static inline struct str jid_full(struct jid j)
+{
+    return str_n(j.s, jid_bare_len(j) + (j.res_len ? j.res_len + 1u : 0u));
+}
 static inline bool jid_is_bare(struct jid j) { return j.res_len == 0; }
 /* The same address without the resource; shares the bytes. */
 static inline struct jid jid_to_bare(struct jid j) { j.res_len = 0; return j; }
@@ -46,8 +55,8 @@ uint64_t jid_home_hash_parts(struct str user, struct str host);
 
 /*
  * Preparation of single parts; fast for ASCII, libidn for the rest. The result lives in the arena or is the input.
- * An empty user, resource or password stays empty (COMPAT(ejabberd): the empty user name is an account); a host is never
- * empty, and loses one final dot (RFC 7622 §3.2). Something that would vanish (only soft hyphens, say) is refused.
+ * An empty user, resource or password stays empty (COMPAT(ejabberd): the empty user name is an account); a host is
+ * never empty, and loses one final dot (RFC 7622 §3.2). What would vanish (only soft hyphens, say) is refused.
  */
 bool jid_nodeprep(struct arena *a, struct str in, struct str *out);
 bool jid_nameprep(struct arena *a, struct str in, struct str *out);

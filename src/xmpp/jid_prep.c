@@ -62,8 +62,8 @@ static bool prep_unicode(struct arena *a, struct str in, const Stringprep_profil
     bool ok = run_profile(once, profile) && once[0];
     if (ok) {
         /*
-         * An address that changes when prepared again would have two homes, and stringprep does not promise that mapping,
-         * normalising and mapping again end up in the same place.
+         * An address that changes when prepared again would have two homes, and stringprep does not promise that
+         * mapping, normalising and mapping again end up in the same place.
          */
         memcpy(twice, once, sizeof(twice));
         ok = run_profile(twice, profile) && strcmp(once, twice) == 0;

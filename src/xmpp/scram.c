@@ -107,6 +107,13 @@ static enum scram_rc read_cb_flag(struct scram_server *s, struct str flag)
     return s->plus_offered ? SCRAM_CB_MISMATCH : SCRAM_OK;
 }
 
+/* [authzid]: "a=" saslname, or nothing */
+static bool read_authzid(struct arena *a, struct str in, struct str *out)
+{
+    *out = STR_NULL;
+    return in.n == 0 || (str_starts(in, S("a=")) && unescape_name(a, str_n(in.p + 2, in.n - 2), out));
+}
+
 /* client-first-message-bare */
 static bool read_bare(struct arena *a, struct scram_server *s)
 {
@@ -137,15 +144,13 @@ enum scram_rc scram_server_first(struct arena *a, struct scram_server *s, struct
         return SCRAM_MALFORMED;
     s->gs2 = str_n(msg.p, (size_t)(rest.p - msg.p));
     s->client_first_bare = rest;
-    s->authzid = STR_NULL;
-    if (authzid.n && (!str_starts(authzid, S("a=")) || !unescape_name(a, str_n(authzid.p + 2, authzid.n - 2), &s->authzid)))
-        return SCRAM_MALFORMED;
-    if (!read_bare(a, s))
+    if (!read_authzid(a, authzid, &s->authzid) || !read_bare(a, s))
         return SCRAM_MALFORMED;
     return read_cb_flag(s, flag);
 }
 
-struct str scram_server_challenge(struct arena *a, struct scram_server *s, const struct scram_keys *keys, const char *nonce_tail)
+struct str scram_server_challenge(struct arena *a, struct scram_server *s, const struct scram_keys *keys,
+                                  const char *nonce_tail)
 {
     struct str tail = str_of(nonce_tail);
     if (!nonce_tail) {

@@ -46,11 +46,13 @@ enum scram_rc { SCRAM_OK, SCRAM_MALFORMED, SCRAM_NOT_AUTHORIZED, SCRAM_CB_MISMAT
 /* Parses client-first; afterwards username, authzid and cb_type (absent for n/y) are set: find keys and cb_data. */
 enum scram_rc scram_server_first(struct arena *a, struct scram_server *s, struct str client_first);
 /* server-first. `nonce_tail` is the server's random part (text), NULL: drawn here. */
-struct str scram_server_challenge(struct arena *a, struct scram_server *s, const struct scram_keys *keys, const char *nonce_tail);
+struct str scram_server_challenge(struct arena *a, struct scram_server *s, const struct scram_keys *keys,
+                                  const char *nonce_tail);
 /* Checks client-final; on SCRAM_OK *out is server-final ("v=..."). */
 enum scram_rc scram_server_final(struct arena *a, struct scram_server *s, struct str client_final, struct str *out);
 
 /* Keys that look real and are stable for a name nobody has, so that an attacker cannot tell (RFC 5802 §9). */
-struct scram_keys scram_fake_keys(struct arena *a, enum scram_hash h, struct str user, struct str host, unsigned iterations);
+struct scram_keys scram_fake_keys(struct arena *a, enum scram_hash h, struct str user, struct str host,
+                                  unsigned iterations);
 
 #endif

@@ -61,7 +61,8 @@ struct derived {
 };
 
 /* RFC 5802 §3: SaltedPassword, ClientKey, StoredKey, ServerKey. */
-static void derive_prepared(enum scram_hash h, struct str password, struct str salt, unsigned iterations, struct derived *d)
+static void derive_prepared(enum scram_hash h, struct str password, struct str salt, unsigned iterations,
+                            struct derived *d)
 {
     unsigned char salted[SCRAM_MAX_DIGEST], client[SCRAM_MAX_DIGEST];
     size_t n = scram_digest_len(h);
@@ -137,7 +138,8 @@ static struct str fake_value(struct arena *a, const char *what, enum scram_hash 
     return arena_str(a, str_n((const char *)out, n));
 }
 
-struct scram_keys scram_fake_keys(struct arena *a, enum scram_hash h, struct str user, struct str host, unsigned iterations)
+struct scram_keys scram_fake_keys(struct arena *a, enum scram_hash h, struct str user, struct str host,
+                                  unsigned iterations)
 {
     pthread_once(&fake_once, draw_fake_secret);
     struct str address = arena_printf(a, "%.*s@%.*s", STR_ARG(user), STR_ARG(host));

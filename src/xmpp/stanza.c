@@ -108,8 +108,8 @@ struct stanza *stanza_new(enum stanza_kind kind, enum stanza_type type, struct j
 }
 
 /*
- * Without `to` the sender's own account was addressed (RFC 6120 §10.3) and answers. An address that could not be prepared
- * is not in the stanza but still on the element: COMPAT(ejabberd): it is sent back as it came.
+ * Without `to` the sender's own account was addressed (RFC 6120 §10.3) and answers. An address that could not be
+ * prepared is not in the stanza but still on the element: COMPAT(ejabberd): it is sent back as it came.
  */
 static struct stanza *reply(const struct stanza *s, enum stanza_type type)
 {

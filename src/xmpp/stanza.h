@@ -13,7 +13,8 @@ enum stanza_kind { STANZA_MESSAGE, STANZA_PRESENCE, STANZA_IQ };
 enum stanza_type {
     ST_NORMAL, /* message without type or with an unknown one */
     ST_CHAT, ST_GROUPCHAT, ST_HEADLINE, ST_ERROR,
-    ST_AVAILABLE /* presence without type */, ST_UNAVAILABLE, ST_SUBSCRIBE, ST_SUBSCRIBED, ST_UNSUBSCRIBE, ST_UNSUBSCRIBED, ST_PROBE,
+    ST_AVAILABLE, /* presence without type */
+    ST_UNAVAILABLE, ST_SUBSCRIBE, ST_SUBSCRIBED, ST_UNSUBSCRIBE, ST_UNSUBSCRIBED, ST_PROBE,
     ST_GET, ST_SET, ST_RESULT,
     ST_INVALID /* a value that the kind does not allow */
 };
@@ -34,8 +35,8 @@ struct stanza *stanza_new(enum stanza_kind kind, enum stanza_type type, struct j
 /* Sets the from/to attributes of the element from the jids. */
 void stanza_stamp(struct stanza *s);
 /*
- * Reply skeletons in a new arena: addresses swapped, same id. Without `to` the reply comes from the sender's bare address;
- * when the element has a `to` that could not be prepared, from that text as it is.
+ * Reply skeletons in a new arena: addresses swapped, same id. Without `to` the reply comes from the sender's bare
+ * address; when the element has a `to` that could not be prepared, from that text as it is.
  */
 struct stanza *stanza_result(const struct stanza *iq);
 /*

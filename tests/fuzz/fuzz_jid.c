@@ -1,6 +1,6 @@
 /*
- * Addresses from arbitrary bytes. What is accepted must be a fixed point, in its limits, cut where its parts say, and the
- * same whichever way it is made; escaping must be undone by unescaping.
+ * Addresses from arbitrary bytes. What is accepted must be a fixed point, in its limits, cut where its parts say, and
+ * the same whichever way it is made; escaping must be undone by unescaping.
  */
 #include "base/utf8.h"
 #include "xmpp/jid.h"

@@ -1,7 +1,7 @@
 /*
- * SASL messages from arbitrary bytes. First byte: mechanism (two bits), -PLUS, -PLUS offered, keys of nobody, binding data
- * present. Then client-first and client-final, parted by a newline; a "@" as proof is replaced by the right one, so that
- * the path behind it is reached too. All bytes together are also read as PLAIN and as a mechanism name.
+ * SASL messages from arbitrary bytes. First byte: mechanism (two bits), -PLUS, -PLUS offered, keys of nobody, binding
+ * data present. Then client-first and client-final, parted by a newline; a "@" as proof is replaced by the right one,
+ * so that the path behind it is reached too. All bytes together are also read as PLAIN and as a mechanism name.
  */
 #include "base/base64.h"
 #include "base/buf.h"

@@ -21,7 +21,8 @@ static void test_mechanisms(void **state)
             assert_int_equal(sasl_mech_of_scram(info->hash, info->plus), i);
         assert_int_equal(sasl_mech_best(SASL_MECH_BIT(i) | SASL_MECH_BIT(SASL_PLAIN)), i);
     }
-    static const struct str bad[] = {S(""), S("plain"), S("SCRAM-SHA-1-PLUSX"), S("SCRAM-SHA-"), S("FOO"), S("PLAIN\0")};
+    static const struct str bad[] = {S(""),           S("plain"), S("SCRAM-SHA-1-PLUSX"),
+                                     S("SCRAM-SHA-"), S("FOO"),   S("PLAIN\0")};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         enum sasl_mech m;
         assert_false(sasl_mech_parse(bad[i], &m));

@@ -80,7 +80,8 @@ static const struct vector vectors[] = {
     {SCRAM_SHA1, "y,,", "", "eSws",
      "LwgxoC+nBGGtabpufmreUItJ0Rc=",
      "v=9Z+mYcKK0ICIikGE6HDdFAYghq4="},
-    {SCRAM_SHA1, "p=tls-exporter,,", "0123456789abcdef0123456789abcdef", "cD10bHMtZXhwb3J0ZXIsLDAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVm",
+    {SCRAM_SHA1, "p=tls-exporter,,",
+     "0123456789abcdef0123456789abcdef", "cD10bHMtZXhwb3J0ZXIsLDAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVm",
      "ma5tlcVagkLWWd3z3aFHnUb5oT0=",
      "v=0ceZ03sHAXSF7KZRLAAqNfSbTZ4="},
     {SCRAM_SHA1, "p=tls-unique,a=u2@h,", "abcdefghijkl", "cD10bHMtdW5pcXVlLGE9dTJAaCxhYmNkZWZnaGlqa2w=",
@@ -95,7 +96,8 @@ static const struct vector vectors[] = {
     {SCRAM_SHA256, "y,,", "", "eSws",
      "FoqiHTtQEDE8lz1CdaEe3tK4mS+iMDTl77SPyDS53DY=",
      "v=dI4KpiQJwBr1+V+K6U1dA6l6I4I9DUNXWND4pcpRU3U="},
-    {SCRAM_SHA256, "p=tls-exporter,,", "0123456789abcdef0123456789abcdef", "cD10bHMtZXhwb3J0ZXIsLDAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVm",
+    {SCRAM_SHA256, "p=tls-exporter,,",
+     "0123456789abcdef0123456789abcdef", "cD10bHMtZXhwb3J0ZXIsLDAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVm",
      "qt6T62DbA/THTjWMUniEekRBOmbK1ZAe+VNG0CBsX9U=",
      "v=gGsnLD/m58XLkAwcxqD7cDgqYXgS9J0J5pH+8Cm0Ho8="},
     {SCRAM_SHA256, "p=tls-unique,a=u2@h,", "abcdefghijkl", "cD10bHMtdW5pcXVlLGE9dTJAaCxhYmNkZWZnaGlqa2w=",
@@ -110,7 +112,8 @@ static const struct vector vectors[] = {
     {SCRAM_SHA512, "y,,", "", "eSws",
      "VrNrCclW9AD/Yk8l31V4OqUMu/q7GisSWUiLQyCJ/FbAjX0cz0yg5fP8qfMm6C+ANjP+JcgB3IS6alx/nEu6Zg==",
      "v=9ljM8X8/k7XVI8iXtN0M6JKGwlfsiNfKI2LXo41m0hFjx9B+x1naDQ5NGcCm5lXjSgW3MM/3IGsl62659FI3Vg=="},
-    {SCRAM_SHA512, "p=tls-exporter,,", "0123456789abcdef0123456789abcdef", "cD10bHMtZXhwb3J0ZXIsLDAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVm",
+    {SCRAM_SHA512, "p=tls-exporter,,",
+     "0123456789abcdef0123456789abcdef", "cD10bHMtZXhwb3J0ZXIsLDAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVm",
      "nYF6dyqKugMftQQCoHB87R9uw7AH583WuYap5w83vUk3RJgbJ2rkavG5E+hwooa8VPGfHDHqbL1yAFvYnpnjSg==",
      "v=Ldw4q4IHkJJPcqUY1aOlISrFHR0IxmLFQD91e+1HjrSD35RDW1t+YLnon5IhoZ9LcwT9E0HQ9I9IaH/PM7Guxg=="},
     {SCRAM_SHA512, "p=tls-unique,a=u2@h,", "abcdefghijkl", "cD10bHMtdW5pcXVlLGE9dTJAaCxhYmNkZWZnaGlqa2w=",
@@ -154,8 +157,8 @@ static void test_rfc7677_example(void **state)
     assert_str(out, "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
 }
 
-static enum scram_rc run(struct scram_server *s, const struct vector *v, const char *c, const char *nonce, const char *proof,
-                         struct str cb_data, struct str *out)
+static enum scram_rc run(struct scram_server *s, const struct vector *v, const char *c, const char *nonce,
+                         const char *proof, struct str cb_data, struct str *out)
 {
     assert_int_equal(scram_server_first(A, s, arena_printf(A, "%s" FIRST_BARE, v->gs2)), SCRAM_OK);
     s->cb_data = cb_data;
@@ -230,12 +233,18 @@ static void test_names(void **state)
 static void test_malformed_first(void **state)
 {
     static const struct str cases[] = {
-        S(""), S("n"), S("n,"), S("n,,"), S(",,n=u,r=a"), S("x,,n=u,r=a"), S("N,,n=u,r=a"), S("nn,,n=u,r=a"), S("n,n=u,r=a"),
-        S("n,,r=a,n=u"), S("n,,n=u"), S("n,,n=u,"), S("n,,n=u,r="), S("n,,n=,r=a"), S("n,,n=u,r=a b"), S("n,,n=u,r=a\x7f"),
-        S("n,,n=u,r=\xc3\xbc"), S("n,,m=x,n=u,r=a"), S("n,,n=u,m=x,r=a"), S("n,,n=u,r=a,m=x"), S("n,,n=u,r=a,"), S("n,,n=u,r=a,x"),
-        S("n,,n=u,r=a,x="), S("n,,n=u,r=a,1=x"), S("n,,n=u,r=a,,x=y"), S("n,,N=u,r=a"), S("n,,u,r=a"), S("n,,n=u=,r=a"),
-        S("n,,n=u=2,r=a"), S("n,,n=u=2c,r=a"), S("n,,n=u=3d,r=a"), S("n,,n=u=41,r=a"), S("n,b=x,n=u,r=a"), S("n,a=,n=u,r=a"),
-        S("n,a=x=,n=u,r=a"), S("n,a,n=u,r=a"), S("p=tls-unique,,n=u,r=a"), S("p=,,n=u,r=a"), S("p,,n=u,r=a"), S("y=x,,n=u,r=a"),
+        S(""), S("n"), S("n,"), S("n,,"), S(",,n=u,r=a"), S("x,,n=u,r=a"), S("N,,n=u,r=a"), S("nn,,n=u,r=a"),
+        S("n,n=u,r=a"),
+        S("n,,r=a,n=u"), S("n,,n=u"), S("n,,n=u,"), S("n,,n=u,r="), S("n,,n=,r=a"), S("n,,n=u,r=a b"),
+        S("n,,n=u,r=a\x7f"),
+        S("n,,n=u,r=\xc3\xbc"), S("n,,m=x,n=u,r=a"), S("n,,n=u,m=x,r=a"), S("n,,n=u,r=a,m=x"), S("n,,n=u,r=a,"),
+        S("n,,n=u,r=a,x"),
+        S("n,,n=u,r=a,x="), S("n,,n=u,r=a,1=x"), S("n,,n=u,r=a,,x=y"), S("n,,N=u,r=a"), S("n,,u,r=a"),
+        S("n,,n=u=,r=a"),
+        S("n,,n=u=2,r=a"), S("n,,n=u=2c,r=a"), S("n,,n=u=3d,r=a"), S("n,,n=u=41,r=a"), S("n,b=x,n=u,r=a"),
+        S("n,a=,n=u,r=a"),
+        S("n,a=x=,n=u,r=a"), S("n,a,n=u,r=a"), S("p=tls-unique,,n=u,r=a"), S("p=,,n=u,r=a"), S("p,,n=u,r=a"),
+        S("y=x,,n=u,r=a"),
         S("n,,n=u\xff,r=a"), S("n,,n=u\0v,r=a"), S("n,,n=u,r=a\0"), S("\0"), S("F,n,,n=u,r=a"),
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -244,7 +253,8 @@ static void test_malformed_first(void **state)
             fail_msg("accepted: %.*s", STR_ARG(cases[i]));
     }
     static const struct str plus_cases[] = {
-        S("n,,n=u,r=a"), S("y,,n=u,r=a"), S("p=,,n=u,r=a"), S("p=tls unique,,n=u,r=a"), S("p=tls_x,,n=u,r=a"), S("p,,n=u,r=a"),
+        S("n,,n=u,r=a"), S("y,,n=u,r=a"), S("p=,,n=u,r=a"), S("p=tls unique,,n=u,r=a"), S("p=tls_x,,n=u,r=a"),
+        S("p,,n=u,r=a"),
     };
     for (size_t i = 0; i < ARRAY_LEN(plus_cases); i++) {
         struct scram_server s = {.hash = SCRAM_SHA1, .plus = true, .plus_offered = true};
@@ -263,12 +273,17 @@ static void test_malformed_first(void **state)
 static void test_malformed_final(void **state)
 {
     static const struct str cases[] = {
-        S(""), S("c=biws"), S("c=biws,r=" CNONCE SNONCE), S("c=biws,r=" CNONCE SNONCE ","), S("r=" CNONCE SNONCE ",c=biws,p=AAAA"),
+        S(""), S("c=biws"), S("c=biws,r=" CNONCE SNONCE), S("c=biws,r=" CNONCE SNONCE ","),
+        S("r=" CNONCE SNONCE ",c=biws,p=AAAA"),
         S("c=biws,p=AAAA"), S("c=biws,p=AAAA,r=" CNONCE SNONCE), S("c=biws,r=" CNONCE SNONCE ",p="),
-        S("c=biws,r=" CNONCE SNONCE ",p=AAA"), S("c=biws,r=" CNONCE SNONCE ",p=A=AA"), S("c=biws,r=" CNONCE SNONCE ",p=AA A"),
-        S("c=biws,r=" CNONCE SNONCE ",p=AAAA,x=y"), S("c=biws,r=" CNONCE SNONCE ",p=AAAA,"), S("c=bi,r=" CNONCE SNONCE ",p=AAAA"),
-        S("c=biws,r=" CNONCE SNONCE ",m=x,p=AAAA"), S("m=x,c=biws,r=" CNONCE SNONCE ",p=AAAA"), S("c=biws,,r=" CNONCE SNONCE ",p=AAAA"),
-        S("c=biws,r=" CNONCE SNONCE ",,p=AAAA"), S("c=biws,r=" CNONCE SNONCE ",x=,p=AAAA"), S("C=biws,r=" CNONCE SNONCE ",p=AAAA"),
+        S("c=biws,r=" CNONCE SNONCE ",p=AAA"), S("c=biws,r=" CNONCE SNONCE ",p=A=AA"),
+        S("c=biws,r=" CNONCE SNONCE ",p=AA A"),
+        S("c=biws,r=" CNONCE SNONCE ",p=AAAA,x=y"), S("c=biws,r=" CNONCE SNONCE ",p=AAAA,"),
+        S("c=bi,r=" CNONCE SNONCE ",p=AAAA"),
+        S("c=biws,r=" CNONCE SNONCE ",m=x,p=AAAA"), S("m=x,c=biws,r=" CNONCE SNONCE ",p=AAAA"),
+        S("c=biws,,r=" CNONCE SNONCE ",p=AAAA"),
+        S("c=biws,r=" CNONCE SNONCE ",,p=AAAA"), S("c=biws,r=" CNONCE SNONCE ",x=,p=AAAA"),
+        S("C=biws,r=" CNONCE SNONCE ",p=AAAA"),
         S("c=biws,r=" CNONCE SNONCE ",P=AAAA"), S("c=biws,r=\xff,p=AAAA"), S("c=biws,r=a\0b,p=AAAA"),
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -196,8 +196,9 @@ struct error_case {
 static const struct error_case error_cases[] = {
     {"<iq type='get' id='i' to='localhost'><query xmlns='urn:example:unknown'/></iq>", "localhost", "cancel",
      "service-unavailable", "No module is handling this query",
-     "<iq to='u1@localhost/r1' from='localhost' type='error' id='i'><query xmlns='urn:example:unknown'/><error type='cancel'>"
-     "<service-unavailable " STANZAS "/><text xml:lang='en' " STANZAS ">No module is handling this query</text></error></iq>"},
+     "<iq to='u1@localhost/r1' from='localhost' type='error' id='i'><query xmlns='urn:example:unknown'/>"
+     "<error type='cancel'><service-unavailable " STANZAS "/><text xml:lang='en' " STANZAS
+     ">No module is handling this query</text></error></iq>"},
     {"<iq type='set' id='i'><query xmlns='urn:example:unknown'/></iq>", NULL, "cancel", "service-unavailable",
      "No module is handling this query",
      "<iq to='u1@localhost/r1' from='u1@localhost' type='error' id='i'><query xmlns='urn:example:unknown'/>"
@@ -205,31 +206,33 @@ static const struct error_case error_cases[] = {
      ">No module is handling this query</text></error></iq>"},
     {"<message to='nobody@localhost' type='chat' id='m'><body>x</body></message>", "nobody@localhost", "cancel",
      "service-unavailable", NULL,
-     "<message to='u1@localhost/r1' from='nobody@localhost' type='error' id='m'><body>x</body><error type='cancel'>"
-     "<service-unavailable " STANZAS "/></error></message>"},
-    {"<message to='off@localhost' type='chat' id='m'><active xmlns='http://jabber.org/protocol/chatstates'/></message>",
+     "<message to='u1@localhost/r1' from='nobody@localhost' type='error' id='m'><body>x</body><error type='cancel'><service-unavailable " STANZAS "/></error></message>"},
+    {"<message to='off@localhost' type='chat' id='m'><active "
+     "xmlns='http://jabber.org/protocol/chatstates'/></message>",
      "off@localhost", "cancel", "service-unavailable", "User session not found",
      "<message to='u1@localhost/r1' from='off@localhost' type='error' id='m'>"
      "<active xmlns='http://jabber.org/protocol/chatstates'/><error type='cancel'><service-unavailable " STANZAS
      "/><text xml:lang='en' " STANZAS ">User session not found</text></error></message>"},
-    {"<presence to='x@unreachable.invalid' type='subscribe'/>", "x@unreachable.invalid", "cancel", "remote-server-not-found",
-     "DNS lookup failed: enoname",
-     "<presence to='u1@localhost/r1' from='x@unreachable.invalid' type='error'><error type='cancel'><remote-server-not-found "
-     STANZAS "/><text xml:lang='en' " STANZAS ">DNS lookup failed: enoname</text></error></presence>"},
-    {"<message to='&lt;x&gt;@localhost' type='chat' id='m'><body>a &amp; b</body></message>", NULL, "modify", "bad-request",
-     "Bad value of attribute 'to' in tag <message/> qualified by namespace 'jabber:client'",
-     "<message type='error' id='m' from='&lt;x>@localhost' to='u1@localhost/r1'><body>a &amp; b</body><error type='modify'>"
-     "<bad-request " STANZAS "/><text xml:lang='en' " STANZAS
-     ">Bad value of attribute &apos;to&apos; in tag &lt;message/&gt; qualified by namespace &apos;jabber:client&apos;</text>"
-     "</error></message>"},
+    {"<presence to='x@unreachable.invalid' type='subscribe'/>", "x@unreachable.invalid", "cancel",
+     "remote-server-not-found", "DNS lookup failed: enoname",
+     "<presence to='u1@localhost/r1' from='x@unreachable.invalid' type='error'>"
+     "<error type='cancel'><remote-server-not-found " STANZAS "/><text xml:lang='en' " STANZAS
+     ">DNS lookup failed: enoname</text></error></presence>"},
+    {"<message to='&lt;x&gt;@localhost' type='chat' id='m'><body>a &amp; b</body></message>", NULL, "modify",
+     "bad-request", "Bad value of attribute 'to' in tag <message/> qualified by namespace 'jabber:client'",
+     "<message type='error' id='m' from='&lt;x>@localhost' to='u1@localhost/r1'><body>a &amp; b</body>"
+     "<error type='modify'><bad-request " STANZAS "/><text xml:lang='en' " STANZAS
+     ">Bad value of attribute &apos;to&apos; in tag &lt;message/&gt; qualified by namespace "
+     "&apos;jabber:client&apos;</text></error></message>"},
     /* one error only, and none of the sender's top-level attributes */
     {"<message to='a@b' x='1'><error type='wait'><gone " STANZAS "/></error><body>x</body></message>", "a@b", "wait",
      "resource-constraint", NULL,
-     "<message to='u1@localhost/r1' from='a@b' type='error'><body>x</body><error type='wait'><resource-constraint " STANZAS
-     "/></error></message>"},
-    {"<iq type='foo' id='i' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>", "localhost", "modify", "bad-request", NULL,
-     "<iq type='error' id='i' from='localhost' to='u1@localhost/r1'><ping xmlns='urn:xmpp:ping'/><error type='modify'>"
-     "<bad-request " STANZAS "/></error></iq>"},
+     "<message to='u1@localhost/r1' from='a@b' type='error'><body>x</body>"
+     "<error type='wait'><resource-constraint " STANZAS "/></error></message>"},
+    {"<iq type='foo' id='i' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>", "localhost", "modify", "bad-request",
+     NULL,
+     "<iq type='error' id='i' from='localhost' to='u1@localhost/r1'><ping xmlns='urn:xmpp:ping'/>"
+     "<error type='modify'><bad-request " STANZAS "/></error></iq>"},
 };
 
 static void test_errors(void **state)
@@ -275,8 +278,8 @@ static void test_error_codes(void **state)
 
 static void test_no_error_for(void **state)
 {
-    static const char *const cases[] = {"<iq type='error' id='i'/>", "<iq type='result' id='i'/>", "<message type='error'/>",
-                                        "<presence type='error'/>"};
+    static const char *const cases[] = {"<iq type='error' id='i'/>", "<iq type='result' id='i'/>",
+                                        "<message type='error'/>", "<presence type='error'/>"};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_null(stanza_error(incoming(cases[i], "a@b/c", "d@e"), ERR_NO_SERVICE, S("x")));
 }
