@@ -206,7 +206,8 @@ static const struct error_case error_cases[] = {
      ">No module is handling this query</text></error></iq>"},
     {"<message to='nobody@localhost' type='chat' id='m'><body>x</body></message>", "nobody@localhost", "cancel",
      "service-unavailable", NULL,
-     "<message to='u1@localhost/r1' from='nobody@localhost' type='error' id='m'><body>x</body><error type='cancel'><service-unavailable " STANZAS "/></error></message>"},
+     "<message to='u1@localhost/r1' from='nobody@localhost' type='error' id='m'><body>x</body>"
+     "<error type='cancel'><service-unavailable " STANZAS "/></error></message>"},
     {"<message to='off@localhost' type='chat' id='m'><active "
      "xmlns='http://jabber.org/protocol/chatstates'/></message>",
      "off@localhost", "cancel", "service-unavailable", "User session not found",
