@@ -267,6 +267,7 @@ void fibers_run_ready(struct shard *s)
 
 struct sleeper {
     struct timer timer;
+    struct msg msg;
     struct fiber *fiber;
 };
 
@@ -275,11 +276,19 @@ static void on_sleep_over(struct timer *t)
     fiber_wake(CONTAINER_OF(t, struct sleeper, timer)->fiber);
 }
 
+static void on_others_ran(struct msg *m)
+{
+    fiber_wake(CONTAINER_OF(m, struct sleeper, msg)->fiber);
+}
+
 void fiber_sleep(unsigned ms)
 {
-    struct sleeper s = {.fiber = fiber_self()};
+    struct sleeper s = {.fiber = fiber_self(), .msg.fn = on_others_ran};
     timer_setup(&s.timer, on_sleep_over);
-    timer_arm(&s.timer, ms);
+    if (ms)
+        timer_arm(&s.timer, ms);
+    else
+        mail_post(rt_me->n, &s.msg);
     fiber_suspend("sleep");
 }
 

@@ -25,6 +25,7 @@ struct fiber *fiber_self(void);
 void fiber_suspend(const char *reason) YIELDS;
 /* Makes a suspended fiber ready; it runs later in this loop turn. Only on its own shard, exactly once per suspension. */
 void fiber_wake(struct fiber *f);
+/* At least so long (resolution about 10 ms); 0 lets the others run first. */
 void fiber_sleep(unsigned ms) YIELDS;
 
 /* Between these two a suspension aborts (all builds): for table walks and hook runs that promise atomicity. Nests. */
