@@ -38,6 +38,8 @@ const struct listener *conn_listener(const struct conn *c);
 const struct ip *conn_ip(const struct conn *c); /* peer; behind a proxy the one that PROXY names */
 uint16_t conn_port(const struct conn *c);
 bool conn_is_tls(const struct conn *c);
+/* User id of the process at the other end of a local socket; false on any other. */
+bool conn_peer_uid(const struct conn *c, uint32_t *uid_out);
 
 /* Wraps a connected socket (local control socket, tests). Takes the descriptor. NULL listener is fine. */
 struct conn *conn_adopt(int fd, const struct ip *peer, uint16_t port, const struct conn_ops *ops, void *owner);
