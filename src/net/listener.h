@@ -16,7 +16,7 @@ struct listener_config {
     int backlog;
     bool use_proxy_protocol; /* v1 and v2; a peer that does not send it is dropped */
     bool tls;                /* direct TLS (XEP-0368) */
-    struct tls_ctx *tls_ctx; /* owned by the listener from here on; may be NULL without TLS */
+    struct tls_ctx *tls_ctx; /* owned by the listener from here on, also when it cannot start; may be NULL without TLS */
     const char *default_host; /* certificate when the client sends no SNI */
     const char *const *alpn;  /* NULL-terminated; NULL: none. With ALPN from the client, one must match. */
     unsigned handshake_timeout_ms; /* TLS and PROXY header; 0: 30 s */
@@ -24,6 +24,7 @@ struct listener_config {
     unsigned send_timeout_ms;
     void (*on_accept)(struct conn *c); /* loop of the accepting shard: set the owner. Before TLS and PROXY are read. */
     void *app;               /* the acceptor's configuration */
+    struct arena *arena;     /* reference taken over on success, dropped after the last connection: keeps app alive; may be NULL */
 };
 
 struct listener;

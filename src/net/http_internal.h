@@ -1,0 +1,19 @@
+/* What the files of HTTP share. */
+#ifndef NET_HTTP_INTERNAL_H
+#define NET_HTTP_INTERNAL_H
+
+#include "net/conn_internal.h"
+#include "net/http.h"
+
+/* A request while its handler runs. */
+struct http_run {
+    struct http_request r;
+    bool head;    /* no body in the answer */
+    bool http10;
+    bool streaming, chunked, ended;
+};
+
+/* Answer for what is not a request of anybody: an XHTML page, then the connection ends. */
+void http_refuse(struct conn *c, int status);
+
+#endif

@@ -1,0 +1,413 @@
+/*
+ * TLS of one connection. One memory BIO per thread is shared by all its connections: it moves bytes between the
+ * connection's descriptor and OpenSSL, and reads the socket in large pieces, so a wake-up costs one recv however many
+ * records have come. Runs on the connection's shard, on the loop or a fiber; suspends never.
+ * Which connection the BIO and the callbacks serve is a thread variable set around each call into OpenSSL.
+ */
+#include "base/mem.h"
+#include "net/net_shard.h"
+#include "net/tls_internal.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+struct tls_conn {
+    SSL *ssl;
+    struct in_buf *cipher_in; /* bytes of the socket that OpenSSL has not taken yet */
+    const char *const *alpn_offer;
+    char *default_host, *sni, *alpn;
+    const char *version, *cipher;
+    bool drained;   /* the socket had less than asked for: asking again would only return EAGAIN */
+    bool eof, failed;
+    uint8_t late;   /* enum tls_io that came behind the bytes returned last */
+    const char *late_why;
+};
+
+static __thread struct {
+    BIO *bio;
+    struct tls_conn *conn;
+    int fd;
+} cur;
+
+static BIO_METHOD *method;
+static pthread_once_t method_once = PTHREAD_ONCE_INIT;
+
+/* --- BIO --- */
+static int refill(struct tls_conn *t)
+{
+    struct in_buf *b = in_buf_take();
+    ssize_t r;
+    do {
+        r = recv(cur.fd, b->p, b->cap, 0);
+    } while (r < 0 && errno == EINTR);
+    if (r <= 0) {
+        int e = errno;
+        in_buf_give(&b);
+        if (r == 0)
+            t->eof = true;
+        else if (e == EAGAIN || e == EWOULDBLOCK)
+            t->drained = true;
+        else
+            t->failed = true;
+        return -1;
+    }
+    t->drained = (size_t)r < b->cap;
+    b->n = (uint32_t)r;
+    t->cipher_in = b;
+    return 0;
+}
+
+static int bio_read(BIO *bio, char *out, size_t n, size_t *got)
+{
+    struct tls_conn *t = cur.conn;
+    BIO_clear_retry_flags(bio);
+    *got = 0;
+    if (!t->cipher_in) {
+        if (t->eof || t->failed)
+            return 0;
+        if (t->drained || refill(t) < 0) {
+            if (!t->eof && !t->failed)
+                BIO_set_retry_read(bio);
+            return 0;
+        }
+    }
+    struct in_buf *b = t->cipher_in;
+    size_t k = b->n - b->off < n ? b->n - b->off : n;
+    memcpy(out, b->p + b->off, k);
+    b->off += (uint32_t)k;
+    if (b->off == b->n)
+        in_buf_give(&t->cipher_in);
+    *got = k;
+    return 1;
+}
+
+static int bio_write(BIO *bio, const char *p, size_t n, size_t *done)
+{
+    ssize_t r;
+    BIO_clear_retry_flags(bio);
+    do {
+        r = send(cur.fd, p, n, MSG_NOSIGNAL);
+    } while (r < 0 && errno == EINTR);
+    *done = r > 0 ? (size_t)r : 0;
+    if (r < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            BIO_set_retry_write(bio);
+        else
+            cur.conn->failed = true;
+        return 0;
+    }
+    return 1;
+}
+
+static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+    return cmd == BIO_CTRL_FLUSH || cmd == BIO_CTRL_PUSH || cmd == BIO_CTRL_POP ? 1 : 0;
+}
+
+static void make_method(void)
+{
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "shard socket");
+    if (!method)
+        abort();
+    BIO_meth_set_read_ex(method, bio_read);
+    BIO_meth_set_write_ex(method, bio_write);
+    BIO_meth_set_ctrl(method, bio_ctrl);
+}
+
+static void drop_thread_bio(void)
+{
+    BIO_free(cur.bio);
+    cur.bio = NULL;
+}
+
+/*
+ * OpenSSL pushes a buffering BIO onto the write side during a handshake and pops it afterwards; that links the shared
+ * BIO backwards to the last of them, a link that nothing follows.
+ */
+static BIO *thread_bio(void)
+{
+    if (!cur.bio) {
+        pthread_once(&method_once, make_method);
+        cur.bio = BIO_new(method);
+        if (!cur.bio)
+            abort();
+        BIO_set_init(cur.bio, 1);
+        net_shard_on_exit(drop_thread_bio);
+    }
+    return cur.bio;
+}
+
+static void enter(struct tls_conn *t, int fd)
+{
+    cur.conn = t;
+    cur.fd = fd;
+    ERR_clear_error();
+}
+
+/* --- callbacks of the handshake --- */
+static unsigned choose(const struct tls_certs *set, struct tls_conn *t, const struct tls_cert **found)
+{
+    const char *sni = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
+    unsigned n = sni ? tls_certs_choose(set, str_of(sni), false, found) : 0;
+    return n ? n : tls_certs_choose(set, str_of(t->default_host), true, found);
+}
+
+static int on_cert(SSL *ssl, void *arg)
+{
+    const struct tls_cert *found[TLS_KEY_KINDS];
+    struct tls_certs *set = tls_certs_current();
+    unsigned used = 0;
+    unsigned n = set ? choose(set, cur.conn, found) : 0;
+    for (unsigned i = 0; i < n; i++)
+        used += SSL_use_cert_and_key(ssl, found[i]->leaf, found[i]->key, found[i]->chain, 1) == 1;
+    tls_certs_release(&set);
+    return used > 0;
+}
+
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *arg)
+{
+    const char *const *mine = cur.conn->alpn_offer;
+    if (!mine || !*mine)
+        return SSL_TLSEXT_ERR_NOACK;
+    for (; *mine; mine++) {
+        size_t want = strlen(*mine);
+        for (unsigned i = 0; i < in_len; i += 1u + in[i])
+            if (in[i] == want && i + 1u + in[i] <= in_len && memcmp(in + i + 1, *mine, want) == 0) {
+                *out = in + i + 1;
+                *out_len = in[i];
+                return SSL_TLSEXT_ERR_OK;
+            }
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 §3.2: no_application_protocol */
+}
+
+void tls_conn_setup_ctx(SSL_CTX *ssl)
+{
+    SSL_CTX_set_cert_cb(ssl, on_cert, NULL);
+    SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
+}
+
+/* --- life --- */
+static char *copy_str(const char *p, size_t n)
+{
+    char *s = mem_alloc(n + 1);
+    memcpy(s, p, n);
+    s[n] = '\0';
+    return s;
+}
+
+struct tls_conn *tls_conn_new(struct tls_ctx *ctx, struct str default_host, const char *const *alpn)
+{
+    struct tls_conn *t = MEM_NEW(struct tls_conn);
+    t->ssl = SSL_new(ctx->ssl);
+    if (!t->ssl)
+        abort(); /* memory only */
+    t->alpn_offer = alpn;
+    t->default_host = copy_str(default_host.p ? default_host.p : "", default_host.n);
+    SSL_set_accept_state(t->ssl);
+    tls_conn_attach(t);
+    return t;
+}
+
+void tls_conn_attach(struct tls_conn *t)
+{
+    BIO *bio = thread_bio();
+    BIO_up_ref(bio);
+    SSL_set0_rbio(t->ssl, bio);
+    BIO_up_ref(bio);
+    SSL_set0_wbio(t->ssl, bio);
+}
+
+void tls_conn_delete(struct tls_conn **tp)
+{
+    struct tls_conn *t = *tp;
+    *tp = NULL;
+    if (!t)
+        return;
+    enter(t, -1);
+    SSL_free(t->ssl);
+    cur.conn = NULL;
+    in_buf_give(&t->cipher_in);
+    free(t->default_host);
+    free(t->sni);
+    free(t->alpn);
+    free(t);
+}
+
+/* --- input and output --- */
+static enum tls_io result(struct tls_conn *t, int r, const char **why)
+{
+    switch (SSL_get_error(t->ssl, r)) {
+    case SSL_ERROR_WANT_READ:
+        return TLS_WANT_READ;
+    case SSL_ERROR_WANT_WRITE:
+        return TLS_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN:
+        return TLS_EOF;
+    default:
+        break;
+    }
+    if (t->failed) {
+        *why = "connection reset";
+        return TLS_FAIL;
+    }
+    /* A missing close_notify is common; XMPP and HTTP say themselves where they end. */
+    bool eof = t->eof && !t->cipher_in;
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
+    if (eof) {
+        t->failed = true;
+        ERR_clear_error();
+        return TLS_EOF;
+    }
+    t->failed = true;
+    *why = reason ? reason : "TLS error";
+    ERR_clear_error();
+    return TLS_FAIL;
+}
+
+static void finish_handshake(struct tls_conn *t)
+{
+    const unsigned char *alpn;
+    unsigned alpn_len;
+    const char *sni = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
+    if (sni)
+        t->sni = copy_str(sni, strlen(sni));
+    SSL_get0_alpn_selected(t->ssl, &alpn, &alpn_len);
+    if (alpn_len)
+        t->alpn = copy_str((const char *)alpn, alpn_len);
+    t->version = SSL_get_version(t->ssl);
+    t->cipher = SSL_get_cipher_name(t->ssl);
+    free(t->default_host);
+    t->default_host = NULL;
+    t->alpn_offer = NULL;
+}
+
+enum tls_io tls_conn_handshake(struct tls_conn *t, int fd, const char **why_out)
+{
+    enter(t, fd);
+    int r = SSL_do_handshake(t->ssl);
+    if (r != 1)
+        return result(t, r, why_out);
+    finish_handshake(t);
+    return TLS_OK;
+}
+
+void tls_conn_readable(struct tls_conn *t)
+{
+    t->drained = false;
+}
+
+enum tls_io tls_conn_read(struct tls_conn *t, int fd, char *p, size_t cap, size_t *got_out, const char **why_out)
+{
+    *got_out = 0;
+    if (t->late) {
+        *why_out = t->late_why;
+        return t->late;
+    }
+    enter(t, fd);
+    while (*got_out < cap) {
+        size_t k = 0;
+        int r = SSL_read_ex(t->ssl, p + *got_out, cap - *got_out, &k);
+        if (r != 1) {
+            enum tls_io why = result(t, r, why_out);
+            if (why == TLS_EOF || why == TLS_FAIL) {
+                t->late = (uint8_t)why;
+                t->late_why = *why_out;
+            }
+            return *got_out ? TLS_OK : why;
+        }
+        *got_out += k;
+        if (!t->cipher_in && t->drained && !SSL_pending(t->ssl))
+            break;
+    }
+    return TLS_OK;
+}
+
+enum tls_io tls_conn_write(struct tls_conn *t, int fd, const char *p, size_t n, size_t *done_out, const char **why_out)
+{
+    *done_out = 0;
+    enter(t, fd);
+    int r = SSL_write_ex(t->ssl, p, n, done_out);
+    return r == 1 ? TLS_OK : result(t, r, why_out);
+}
+
+bool tls_conn_pending(const struct tls_conn *t)
+{
+    return t->cipher_in || t->late || SSL_pending(t->ssl) > 0;
+}
+
+void tls_conn_shutdown(struct tls_conn *t, int fd)
+{
+    if (t->failed || !SSL_is_init_finished(t->ssl))
+        return;
+    enter(t, fd);
+    SSL_shutdown(t->ssl);
+    ERR_clear_error();
+}
+
+/* --- what is known about it --- */
+static bool exporter(struct tls_conn *t, struct arena *a, struct str *out)
+{
+    static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 §4.2 */
+    /* Without the extended master secret a TLS 1.2 exporter does not bind to one connection. */
+    if (SSL_version(t->ssl) < TLS1_3_VERSION && SSL_get_extms_support(t->ssl) != 1)
+        return false;
+    unsigned char *p = arena_alloc(a, 32);
+    if (SSL_export_keying_material(t->ssl, p, 32, label, sizeof(label) - 1, (const unsigned char *)"", 0, 1) != 1)
+        return false;
+    *out = str_n((const char *)p, 32);
+    return true;
+}
+
+/* RFC 5929 §3.1: the first Finished of the handshake; without resumption that is the client's. */
+static bool unique(struct tls_conn *t, struct arena *a, struct str *out)
+{
+    if (SSL_version(t->ssl) >= TLS1_3_VERSION || SSL_session_reused(t->ssl))
+        return false;
+    char *p = arena_alloc(a, EVP_MAX_MD_SIZE);
+    size_t n = SSL_get_peer_finished(t->ssl, p, EVP_MAX_MD_SIZE);
+    if (!n || n > EVP_MAX_MD_SIZE)
+        return false;
+    *out = str_n(p, n);
+    return true;
+}
+
+bool tls_conn_binding(struct tls_conn *t, struct str type, struct arena *a, struct str *out)
+{
+    if (!t->version)
+        return false;
+    enter(t, -1);
+    if (str_eq(type, S("tls-exporter")))
+        return exporter(t, a, out);
+    if (str_eq(type, S("tls-unique")))
+        return unique(t, a, out);
+    X509 *leaf = SSL_get_certificate(t->ssl);
+    if (!str_eq(type, S("tls-server-end-point")) || !leaf)
+        return false;
+    uint8_t *p = arena_alloc(a, EVP_MAX_MD_SIZE);
+    size_t n = tls_cert_endpoint(leaf, p);
+    *out = str_n((const char *)p, n);
+    return n > 0;
+}
+
+struct str tls_conn_sni(const struct tls_conn *t)
+{
+    return str_of(t->sni);
+}
+
+struct str tls_conn_alpn(const struct tls_conn *t)
+{
+    return str_of(t->alpn);
+}
+
+const char *tls_conn_version(const struct tls_conn *t)
+{
+    return t->version;
+}
+
+const char *tls_conn_cipher(const struct tls_conn *t)
+{
+    return t->cipher;
+}
