@@ -33,6 +33,12 @@ const struct vhost *c2s_vhost(const struct c2s *c)
     return c->host_known && c->host < cfg->host_count ? &cfg->hosts[c->host] : NULL;
 }
 
+/* The listener lives as long as its connections. */
+const struct c2s_listen *c2s_listen(const struct c2s *c)
+{
+    return listener_app(conn_listener(c->conn));
+}
+
 void c2s_write(struct c2s *c, struct str bytes)
 {
     conn_write(c->conn, bytes);
@@ -155,15 +161,6 @@ static size_t on_bytes(struct conn *conn, const char *data, size_t n)
 
 /* --- life --- */
 
-static void listen_let_go(struct c2s *c)
-{
-    if (!c->listen)
-        return;
-    struct arena *a = c->listen->arena;
-    c->listen = NULL;
-    arena_release(&a);
-}
-
 static void on_closed(struct conn *conn, const char *why)
 {
     struct c2s *c = conn_owner(conn);
@@ -172,7 +169,6 @@ static void on_closed(struct conn *conn, const char *why)
     list_del(&c->link);
     streams_n--;
     c2s_login_delete(&c->login);
-    listen_let_go(c);
     xml_stream_delete(&c->xml);
     free(c);
 }
@@ -200,13 +196,13 @@ static void set_shaper(struct c2s *c, const struct vhost *h, struct jid who)
 {
     uint64_t rate = 0, burst = 0;
     struct access_subject subject = {.jid = who, .ip = *conn_ip(c->conn)};
-    shaper_find(h, c->listen->shaper, &subject, &rate, &burst);
+    shaper_find(h, c2s_listen(c)->shaper, &subject, &rate, &burst);
     conn_set_shaper(c->conn, rate, burst);
 }
 
 static size_t stanza_limit(const struct c2s *c)
 {
-    size_t max = c->listen->max_stanza;
+    size_t max = c2s_listen(c)->max_stanza;
     return !c->login || c->login->authenticated || (max && max < PRE_AUTH_STANZA_MAX) ? max : PRE_AUTH_STANZA_MAX;
 }
 
@@ -226,8 +222,6 @@ void c2s_accept(struct conn *conn)
     arena_mark_secret(l->arena);
     c->conn = conn;
     c->login = l;
-    c->listen = listener_app(conn_listener(conn));
-    arena_hold(c->listen->arena);
     c->xml = xml_stream_new(&(struct xml_limits){.max_stanza = stanza_limit(c)});
     timer_setup(&c->timer, on_timer);
     timer_arm(&c->timer, (uint64_t)opt_int(config_current()->global, "negotiation_timeout"));
@@ -247,7 +241,7 @@ void c2s_start_tls(struct c2s *c)
     c2s_write(c, S("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"));
     xml_stream_reset(c->xml);
     const struct vhost *h = c2s_vhost(c);
-    conn_start_tls(c->conn, c->listen->tls_ctx, h ? h->name : STR_NULL);
+    conn_start_tls(c->conn, c2s_listen(c)->tls_ctx, h ? h->name : STR_NULL);
 }
 
 static void on_arrived_home(struct conn *conn)
@@ -282,7 +276,6 @@ void c2s_bound(struct c2s *c)
     c->state = C2S_BOUND;
     timer_stop(&c->timer);
     c2s_login_delete(&c->login);
-    listen_let_go(c);
 }
 
 unsigned c2s_shutdown_all(void)

@@ -11,7 +11,6 @@ struct session;
 
 /* A listener's settings as streams use them; made once per listener and configuration. */
 struct c2s_listen {
-    struct arena *arena;     /* holds this; every stream that still negotiates keeps a reference */
     struct str access, shaper;
     bool starttls, starttls_required;
     size_t max_stanza;

@@ -35,7 +35,7 @@ void c2s_send_header(struct c2s *c, struct str from, struct str to)
 
 static bool must_encrypt(const struct c2s *c)
 {
-    return c->listen->starttls_required && !conn_is_tls(c->conn);
+    return c2s_listen(c)->starttls_required && !conn_is_tls(c->conn);
 }
 
 static void add_mechanisms(struct c2s *c, struct buf *b)
@@ -69,7 +69,7 @@ static void features_before_auth(struct c2s *c, struct buf *b)
         if (conn_is_tls(c->conn))
             add_channel_bindings(c, b);
     }
-    if (c->listen->starttls && !conn_is_tls(c->conn))
+    if (c2s_listen(c)->starttls && !conn_is_tls(c->conn))
         buf_add_str(b, must_encrypt(c) ? S("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>")
                                        : S("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"));
 }

@@ -244,7 +244,7 @@ static void on_auth(struct c2s *c, struct xml_el *el)
 {
     struct c2s_login *l = c->login;
     struct str name = xml_attr_get(el, TOK_mechanism), msg;
-    if (c->listen->starttls_required && !conn_is_tls(c->conn)) {
+    if (c2s_listen(c)->starttls_required && !conn_is_tls(c->conn)) {
         fail(c, SASL_ENCRYPTION_REQUIRED, STR_NULL);
         return;
     }

@@ -256,7 +256,7 @@ static bool may_enter(struct c2s *c, struct stanza *s)
 {
     const struct vhost *h = c2s_vhost(c);
     struct access_subject who = {.jid = jid_join(s->arena, c->login->user, h->name, STR_NULL), .ip = *conn_ip(c->conn)};
-    if (access_allowed_name(h, c->listen->access, &who))
+    if (access_allowed_name(h, c2s_listen(c)->access, &who))
         return true;
     LOG_LIMITED(NOTICE, "c2s", NULL, "access to %.*s denied by the listener's rule", STR_ARG(jid_bare(who.jid)));
     bind_error(c, s, "auth", "forbidden", S("Access denied by service policy"));
@@ -297,7 +297,7 @@ static void before_bound(struct c2s *c, struct stanza **sp)
 
 static void on_starttls(struct c2s *c, const struct xml_el *el)
 {
-    if (el->tok == TOK_starttls && c->state == C2S_AUTH && !conn_is_tls(c->conn) && c->listen->starttls && c->listen->tls_ctx)
+    if (el->tok == TOK_starttls && c->state == C2S_AUTH && !conn_is_tls(c->conn) && c2s_listen(c)->starttls && c2s_listen(c)->tls_ctx)
         c2s_start_tls(c);
     else { /* RFC 6120 §5.4.2.2: failure, then the stream ends */
         c2s_write(c, S("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"));

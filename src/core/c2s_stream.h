@@ -37,7 +37,6 @@ struct c2s {
     struct xml_stream *xml;
     struct session *session;
     struct c2s_login *login;
-    struct c2s_listen *listen; /* held; NULL once bound */
     struct list link;          /* of the shard's streams */
     struct timer timer;        /* negotiation; later an unfinished stanza */
     uint8_t state;             /* enum c2s_state */
@@ -58,6 +57,7 @@ void c2s_login_delete(struct c2s_login **l);
 void c2s_element(struct c2s *c, struct xml_el *el, struct arena **a) YIELDS;
 /* core/c2s.c */
 const struct vhost *c2s_vhost(const struct c2s *c);
+const struct c2s_listen *c2s_listen(const struct c2s *c);
 void c2s_write(struct c2s *c, struct str bytes);
 /* After SASL success: fresh stream, home shard. */
 void c2s_authenticated(struct c2s *c);

@@ -87,7 +87,6 @@ static int make_c2s(struct arena *a, const struct listen_conf *lc, const struct 
     static const char *const alpn[] = {"xmpp-client", NULL};
     struct c2s_listen *l = ARENA_NEW(a, struct c2s_listen);
     int64_t max = opt_int(lc->options, "max_stanza_size");
-    l->arena = a;
     l->access = arena_str(a, opt_str(lc->options, "access"));
     l->shaper = arena_str(a, opt_str(lc->options, "shaper"));
     l->starttls_required = opt_bool(lc->options, "starttls_required");
@@ -128,10 +127,29 @@ static int fill(struct running *r, const struct listen_kind *kind, const struct 
         .default_host = c->host_count ? arena_cstr(r->arena, c->hosts[0].name) : NULL,
         .max_connections = (unsigned)opt_int(lc->options, "max_connections"),
         .max_per_ip = (unsigned)opt_int(lc->options, "max_connections_per_ip"),
-        .send_timeout_ms = send_timeout == OPT_INFINITY ? 0 : (unsigned)send_timeout};
+        .send_timeout_ms = send_timeout == OPT_INFINITY ? 0 : (unsigned)send_timeout, .arena = r->arena};
     if (tls && !(cfg->tls_ctx = listeners_tls(lc, c, err)))
         return -1;
     return kind->make(r->arena, lc, c, cfg, err);
+}
+
+/* All that makes a listener what it is: a change of any of it means a new one. */
+static struct str key_of(struct arena *a, const struct config *c, const struct listen_conf *lc)
+{
+    static const char *const shared[] = {"c2s_ciphers", "c2s_dhfile", "c2s_cafile"};
+    const struct str *po;
+    size_t n = opt_list(c->global, "c2s_protocol_options", &po);
+    struct buf b = BUF_INIT;
+    if (lc->where)
+        yaml_write(&b, lc->where, NULL);
+    buf_printf(&b, "\n%s", describe(a, lc));
+    for (size_t i = 0; i < ARRAY_LEN(shared); i++)
+        buf_printf(&b, "\n%.*s", STR_ARG(opt_str(c->global, shared[i])));
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, "\n%.*s", STR_ARG(po[i]));
+    struct str key = arena_str(a, buf_str(&b));
+    buf_deinit(&b);
+    return key;
 }
 
 static int start_one(const struct listen_kind *kind, const struct listen_conf *lc, const struct config *c, struct str key,
@@ -145,8 +163,16 @@ static int start_one(const struct listen_kind *kind, const struct listen_conf *l
     r->arena = arena_new();
     r->key = arena_str(r->arena, key);
     r->wanted = true;
-    struct listener_config cfg;
-    if (fill(r, kind, lc, c, &cfg, err) != 0 || !(r->listener = listener_start(&cfg, err))) {
+    struct listener_config cfg = {0};
+    struct arena *listeners_own = arena_hold(r->arena);
+    if (fill(r, kind, lc, c, &cfg, err) == 0) {
+        listeners_own = NULL; /* listener_start takes it, and the TLS settings, whatever comes of it */
+        r->listener = listener_start(&cfg, err);
+    } else {
+        tls_ctx_delete(&cfg.tls_ctx);
+    }
+    arena_release(&listeners_own);
+    if (!r->listener) {
         err_wrap(err, "%s", describe(r->arena, lc));
         arena_release(&r->arena);
         free(r);
@@ -197,7 +223,7 @@ int listeners_apply(const struct config *c, struct error *err)
         LIST_ENTRY(it, struct running, link)->wanted = false;
     struct str *keys = ARENA_ARRAY(a, struct str, c->listener_count + 1);
     for (size_t i = 0; i < c->listener_count; i++) {
-        keys[i] = config_listener_key(a, c, &c->listeners[i]);
+        keys[i] = key_of(a, c, &c->listeners[i]);
         struct running *r = find_running(keys[i]);
         if (r)
             r->wanted = true;

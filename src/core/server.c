@@ -16,7 +16,9 @@
 #include "rt/mailbox.h"
 #include "rt/pool.h"
 #include "rt/shard.h"
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #ifndef CJABBERD_VERSION
@@ -62,6 +64,14 @@ uint64_t server_uptime_s(void)
 enum server_end server_ending(void)
 {
     return ending;
+}
+
+struct config_env server_config_env(const struct server_env *e)
+{
+    static char dir[4096];
+    const char *slash = strrchr(e->config_file, '/');
+    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - e->config_file) : 1, slash ? e->config_file : ".");
+    return (struct config_env){.spool_dir = e->spool_dir, .log_dir = e->log_dir ? e->log_dir : ".", .config_dir = dir};
 }
 
 /* --- configuration on the shards --- */
@@ -210,6 +220,7 @@ static void end_fiber(void *arg)
     hooks.stopping();
     fiber_sleep(ANSWER_MS);
     listeners_stop();
+    hooks.closing();
     for (unsigned waited = 0; close_streams() && waited < CLOSE_MS; waited += 20)
         fiber_sleep(20);
     rt_stop();

@@ -3,7 +3,7 @@
  * then serves; everything after that happens on the shards. Ends with 0 after a clean stop, 1 when it could not start.
  */
 #include "admin/ctl.h"
-#include "admin/http_routes.h"
+#include "admin/listen_http.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "core/auth.h"
@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 static struct args args;
+static struct listener *ctl;
 static uv_signal_t on_term, on_int, on_hup, on_usr1;
 
 static int complain(const struct error *err)
@@ -93,7 +94,8 @@ static void unwatch_signals(void)
 static int on_started(struct error *err) YIELDS;
 static int on_started(struct error *err)
 {
-    if (ctl_start(args.spool, err) != 0)
+    struct listener_config cc = ctl_listener_config(args.spool);
+    if (!(ctl = listener_start(&cc, err)))
         return -1;
     watch_signals();
     LOG(INFO, "server", NULL, "cjabberd %s is started, node %s, %u shards, store %s", server_own_version(), server_node(),
@@ -106,7 +108,12 @@ static void on_stopping(void)
 {
     notify_stopping();
     unwatch_signals();
-    ctl_stop();
+}
+
+static void on_closing(void) YIELDS;
+static void on_closing(void)
+{
+    listener_stop(&ctl);
 }
 
 static void on_halting(void)
@@ -157,7 +164,7 @@ static int start_store(const struct config *c, struct error *err)
 
 static int serve(struct config *c, const struct server_env *env, struct error *err)
 {
-    struct server_hooks hooks = {on_started, on_stopping, on_halting};
+    struct server_hooks hooks = {on_started, on_stopping, on_closing, on_halting};
     struct tls_certs *certs = certs_for(c, env, err);
     if (!certs)
         return -1;
@@ -223,7 +230,7 @@ int main(int argc, char **argv)
     hash_seed();
     fault_init();
     module_registry_start();
-    listeners_register(&http_listen_kind);
+    listeners_register(&listen_http);
     if (args.check)
         return check_only(&env);
     raise_file_limit();
