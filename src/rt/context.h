@@ -72,7 +72,7 @@ static inline void context_make(struct context *c, void *bottom, void *top, cont
     (void)bottom;
 }
 
-/* x18 belongs to the platform and stays untouched; hint #36 is "bti j". x0 and x1 arrive as the entry's arguments. */
+/* On Linux x18 is an ordinary register. Hint #36 is "bti j". x0 and x1 arrive as the entry's arguments. */
 #define CONTEXT_SWITCH(from, to)                                                                                    \
     do {                                                                                                            \
         register struct context *from_ __asm__("x0") = (from);                                                      \
@@ -90,10 +90,10 @@ static inline void context_make(struct context *c, void *bottom, void *top, cont
                          : "+r"(from_), "+r"(to_)                                                                   \
                          :                                                                                          \
                          : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14",       \
-                           "x15", "x16", "x17", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27",      \
-                           "x28", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12",  \
-                           "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24",      \
-                           "v25", "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");                        \
+                           "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26",      \
+                           "x27", "x28", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11",  \
+                           "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",      \
+                           "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");                 \
     } while (0)
 
 #else

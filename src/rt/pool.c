@@ -97,8 +97,8 @@ static void start_thread(struct pool *p)
     pthread_attr_destroy(&attr);
 }
 
-struct pool *pool_new(const char *name, unsigned threads, void *(*thread_init)(void *ctx), void (*thread_exit)(void *state),
-                      void *ctx)
+struct pool *pool_new(const char *name, unsigned threads, void *(*thread_init)(void *ctx),
+                      void (*thread_exit)(void *state), void *ctx)
 {
     struct pool *p = mem_zalloc(sizeof(*p) + threads * sizeof(p->threads[0]));
     pthread_mutex_init(&p->lock, NULL);

@@ -40,7 +40,8 @@ static bool set_guard(char *map)
 struct fiber *stack_map(size_t stack_size)
 {
     size_t size = STACK_GUARD + stack_size;
-    char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
+    char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (map == MAP_FAILED || !set_guard(map))
         rt_die("no memory for a fiber stack (see vm.max_map_count)");
     /* Neighbouring stacks are one area to the kernel; a huge page would make untouched stacks cost memory. */
