@@ -68,7 +68,7 @@ struct admin_cmd {
     uint8_t rename_count;
     const struct cmd_shape *shapes;
     uint8_t shape_count;
-    int (*run)(struct cmd_call *c); /* 0, or -1 with a failure set by cmd_fail*; YIELDS */
+    int (*run)(struct cmd_call *c) YIELDS; /* 0, or -1 with a failure set by cmd_fail* */
 };
 
 #define CMD_ARRAY(type_, ...) (const type_[]){__VA_ARGS__}
@@ -139,7 +139,7 @@ struct failure {
 
 /* Takes list elements as they come. The row is only valid during the call. -1: the peer is gone. */
 struct cmd_sink {
-    int (*row)(struct cmd_sink *s, struct cmd_call *c, const struct value *row); /* YIELDS */
+    int (*row)(struct cmd_sink *s, struct cmd_call *c, const struct value *row) YIELDS;
 };
 
 struct cmd_call {

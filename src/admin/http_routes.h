@@ -5,7 +5,7 @@
 #ifndef ADMIN_HTTP_ROUTES_H
 #define ADMIN_HTTP_ROUTES_H
 
-#include "core/config.h"
+#include "core/listeners.h"
 #include "net/http.h"
 
 /* One configured prefix; handlers get it with the elements that follow. Lives as long as the listener. */
@@ -13,7 +13,7 @@ struct http_mount {
     const struct str *prefix;
     size_t prefix_count;
     struct str module;                   /* "mod_http_api" */
-    void (*handle)(struct http_request *r, const struct http_mount *m, const struct str *path, size_t n); /* YIELDS; NULL: not served */
+    void (*handle)(struct http_request *r, const struct http_mount *m, const struct str *path, size_t n) YIELDS; /* NULL: not served */
     struct str tag;                      /* of the listener, for api_permissions; may be absent */
     const struct http_header *headers;   /* sent with every answer: custom_headers of the listener */
     size_t header_count;
@@ -22,8 +22,10 @@ struct http_mount {
 };
 
 struct http_routes;
+/* ejabberd_http, for core/listeners.h. */
+extern const struct listen_kind http_listen_kind;
 
-/* The app of such a listener (listener_config.app, with http_accept), from its options; everything is copied. */
+/* The app of such a listener (listener_config.app, with http_accept), from its options; everything is copied to heap memory. */
 struct http_app *http_routes_new(const struct listen_conf *lc, struct error *err);
 /* After the last connection of the listener is gone. */
 void http_routes_delete(struct http_app **app);

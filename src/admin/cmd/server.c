@@ -1,0 +1,122 @@
+/* Commands of the tag server: state, memory, and the end of it. */
+#include "admin/command.h"
+
+#include "core/auth.h"
+#include "core/config.h"
+#include "core/server.h"
+#include "rt/fiber.h"
+#include "rt/mailbox.h"
+#include "rt/pool.h"
+#include "rt/shard.h"
+
+#include <malloc.h>
+
+#define GATHER_DEADLINE_MS 10000
+
+static int status(struct cmd_call *c)
+{
+    cmd_textf(c, "The node %s is started. Status: started\nejabberd %s is running in that node", server_node(), server_version());
+    return 0;
+}
+
+ADMIN_CMD(status) = {
+    .tags = "server", .where = RUNS_HERE, .flags = CMD_READS, .run = status, .brief = "Tell whether the server is running",
+    SHAPES({NO_ARGS, RESULT(T_RESTUPLE("res"))}),
+};
+
+static int registered_vhosts(struct cmd_call *c)
+{
+    const struct config *cfg = config_current();
+    for (size_t i = 0; i < cfg->host_count; i++)
+        cmd_add_row(c)->s = arena_str(c->arena, cfg->hosts[i].name);
+    return 0;
+}
+
+ADMIN_CMD(registered_vhosts) = {
+    .tags = "server", .where = RUNS_HERE, .flags = CMD_READS, .run = registered_vhosts,
+    .brief = "List the virtual hosts of this server",
+    SHAPES({NO_ARGS, RESULT(T_LIST("vhosts", NULL, T_STRING("vhost", NULL))), SHOWS("example.com", "anon.example.com")}),
+};
+
+static int clear_cache(struct cmd_call *c) YIELDS;
+static int clear_cache(struct cmd_call *c)
+{
+    struct error err = ERROR_INIT;
+    return auth_clear_cache(&err) < 0 ? cmd_fail_error(c, &err) : 0;
+}
+
+ADMIN_CMD(clear_cache) = {
+    .tags = "server", .where = RUNS_HERE, .run = clear_cache, .brief = "Forget everything that is cached from the database",
+    SHAPES({NO_ARGS, RESULT(T_RESCODE("res"))}),
+};
+
+static int trim_shard(void *arg, void *slot, struct error *err)
+{
+    (void)arg;
+    (void)slot;
+    (void)err;
+    arena_cache_trim();
+    fiber_trim();
+    return 0;
+}
+
+static void trim_heap(void *arg, void *state)
+{
+    (void)arg;
+    (void)state;
+    malloc_trim(0);
+}
+
+static int gc(struct cmd_call *c) YIELDS;
+static int gc(struct cmd_call *c)
+{
+    struct error err = ERROR_INIT;
+    void **slots = ARENA_ARRAY(c->arena, void *, shard_count());
+    if (mail_gather(trim_shard, NULL, slots, c->arena, GATHER_DEADLINE_MS, &err) < 0)
+        return cmd_fail_error(c, &err);
+    pool_run(pool_general(), trim_heap, NULL);
+    return 0;
+}
+
+ADMIN_CMD(gc) = {
+    .tags = "server", .where = RUNS_HERE, .run = gc, .brief = "Give memory that is kept for later back to the system",
+    SHAPES({.note = "added in 20.01", NO_ARGS, RESULT(T_RESCODE("res"))}),
+};
+
+static int stop(struct cmd_call *c)
+{
+    (void)c;
+    server_end(SERVER_STOP);
+    return 0;
+}
+
+ADMIN_CMD(stop) = {
+    .tags = "server", .where = RUNS_HERE, .run = stop, .brief = "Stop the server cleanly",
+    SHAPES({NO_ARGS, RESULT(T_RESCODE("res"))}),
+};
+
+static int restart(struct cmd_call *c)
+{
+    (void)c;
+    server_end(SERVER_RESTART);
+    return 0;
+}
+
+ADMIN_CMD(restart) = {
+    .tags = "server", .where = RUNS_HERE, .run = restart, .brief = "Stop the server cleanly and start it again",
+    SHAPES({NO_ARGS, RESULT(T_RESCODE("res"))}),
+};
+
+static int halt(struct cmd_call *c)
+{
+    (void)c;
+    server_end(SERVER_HALT);
+    return 0;
+}
+
+ADMIN_CMD(halt) = {
+    .tags = "server", .where = RUNS_HERE, .flags = CMD_ENDS, .run = halt,
+    .brief = "End the server at once, with exit status 1",
+    .text = "Nobody is told and no answer is sent; what was acknowledged is on disk.",
+    SHAPES({.note = "added in 23.10", NO_ARGS, RESULT(T_RESCODE("res"))}),
+};

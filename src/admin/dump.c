@@ -1,0 +1,97 @@
+/* The table as JSON: what tests compare with the recorded registry, and what documents are made from. */
+#include "admin/help.h"
+
+#include "admin/out.h"
+
+static const char *const policies[] = {
+    [POLICY_RESTRICTED] = "restricted", [POLICY_ADMIN] = "admin", [POLICY_USER] = "user", [POLICY_OPEN] = "open"};
+
+static void member(struct buf *out, const char *name, const char *text)
+{
+    buf_printf(out, ",\"%s\":", name);
+    json_out_str(out, str_of(text ? text : ""));
+}
+
+static void texts(struct buf *out, const char *name, const char *const *items, unsigned n)
+{
+    buf_printf(out, ",\"%s\":[", name);
+    for (unsigned i = 0; i < n; i++) {
+        if (i)
+            buf_add_c(out, ',');
+        json_out_str(out, str_of(items[i]));
+    }
+    buf_add_c(out, ']');
+}
+
+static void tags(struct buf *out, const struct command *cmd, const struct cmd_shape *s)
+{
+    struct buf b = BUF_INIT;
+    command_tags(&b, cmd, s);
+    struct str rest = buf_str(&b), tag;
+    buf_add_str(out, S("\"tags\":["));
+    for (bool first = true; str_split(&rest, ' ', &tag); first = false) {
+        if (!first)
+            buf_add_c(out, ',');
+        json_out_str(out, tag);
+    }
+    buf_add_c(out, ']');
+    buf_deinit(&b);
+}
+
+static void term(struct buf *out, const char *name, const struct type *t)
+{
+    struct buf b = BUF_INIT;
+    if (name)
+        buf_printf(&b, "{%s,", name);
+    type_print_term(&b, t);
+    if (name)
+        buf_add_c(&b, '}');
+    json_out_str(out, buf_str(&b));
+    buf_deinit(&b);
+}
+
+static void shape(struct buf *out, const struct command *cmd, const struct cmd_shape *s)
+{
+    const struct admin_cmd *d = cmd->d;
+    buf_printf(out, "\"%u\":{", s->api);
+    tags(out, cmd, s);
+    member(out, "policy", policies[d->policy]);
+    member(out, "note", s->note);
+    member(out, "module", d->module);
+    buf_add_str(out, S(",\"args\":["));
+    for (unsigned i = 0; i < s->arg_count; i++) {
+        buf_printf(out, "%s{\"name\":\"%s\",\"type\":", i ? "," : "", s->args[i].name);
+        term(out, NULL, &s->args[i]);
+        member(out, "help", s->args[i].help);
+        buf_add_c(out, '}');
+    }
+    buf_add_str(out, S("],\"result\":"));
+    term(out, s->result->name, s->result);
+    buf_add_str(out, S(",\"args_rename\":\"["));
+    for (unsigned i = 0; i < d->rename_count; i++)
+        buf_printf(out, "%s{%s,%s}", i ? "," : "", d->renames[i].old_name, d->renames[i].name);
+    buf_add_str(out, S("]\""));
+    texts(out, "example", s->example, s->example_count);
+    texts(out, "shows", s->shows, s->shows_count);
+    buf_add_c(out, '}');
+}
+
+void help_dump_json(struct buf *out)
+{
+    buf_add_c(out, '{');
+    for (size_t i = 0; i < command_count(); i++) {
+        const struct command *cmd = command_at(i);
+        buf_printf(out, "%s\n\"%s\":{\"tool_only\":%s,\"internal\":%s", i ? "," : "", cmd->name.p,
+                   cmd->d->flags & CMD_TOOL_ONLY ? "true" : "false", cmd->d->flags & CMD_INTERNAL ? "true" : "false");
+        member(out, "brief", cmd->d->brief);
+        member(out, "text", cmd->d->text);
+        buf_add_str(out, S(",\"versions\":{"));
+        for (unsigned k = cmd->d->shape_count; k-- > 0;) {
+            shape(out, cmd, &cmd->d->shapes[k]);
+            if (k)
+                buf_add_c(out, ',');
+        }
+        buf_add_str(out, S("}}"));
+    }
+    buf_add_str(out, S("\n}\n"));
+}
