@@ -22,6 +22,10 @@ struct str shaper_rule_match(const struct vhost *h, struct str rule, const struc
 /* Rate and burst (bytes per second) of a shaper name, number or shaper rule; 0 rate: unlimited. */
 void shaper_find(const struct vhost *h, struct str name, const struct access_subject *who, uint64_t *rate_out, uint64_t *burst_out);
 
+/* The same for an option's value, which may be a rule in place. */
+void shaper_find_node(const struct vhost *h, const struct yaml *rule, const struct access_subject *who, uint64_t *rate_out,
+                      uint64_t *burst_out);
+
 struct api_caller {
     struct str frontend;       /* "mod_http_api", "ejabberd_ctl", ... */
     struct str tag;            /* of the listener, may be absent */
@@ -30,7 +34,9 @@ struct api_caller {
     bool admin_header;         /* X-Admin: true (kept for the record, no effect) */
 };
 
-/* api_permissions: may this caller run the command? `open_policy`: the command's policy is "open". */
+/* api_permissions: may this caller run the command? tags: of the command, ended by NULL; NULL: none. */
+bool api_allowed_tagged(const struct config *c, const struct api_caller *caller, struct str command, const char *const *tags);
+/* The same without tags. `open_policy` (the command's policy is "open") has no effect: no command of 25.03 has it. */
 bool api_allowed(const struct config *c, const struct api_caller *caller, struct str command, bool open_policy);
 
 #endif

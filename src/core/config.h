@@ -15,12 +15,17 @@
 
 /* A set of checked options with their defaults: the globals, those of one host, a listener, a module on a host. */
 struct options;
-/* The name must be known for that kind of set (checked: aborts, it is a programming error). Times are milliseconds, sizes bytes. */
+/*
+ * The name must be known for that kind of set and asked for as what it is (checked: aborts, it is a programming error).
+ * Times are milliseconds, sizes bytes, fractions (password_strength, min_message_interval) thousandths.
+ * Undefined: false, 0, absent, empty, NULL.
+ */
 bool opt_bool(const struct options *o, const char *name);
 int64_t opt_int(const struct options *o, const char *name);      /* also times; OPT_INFINITY for infinity/unlimited */
-struct str opt_str(const struct options *o, const char *name);   /* strings and words; absent when undefined */
+/* Strings and words. Also the name of an access or shaper rule (absent when it is given in place: then opt_node), and a list joined by ':' (ciphers). */
+struct str opt_str(const struct options *o, const char *name);
 size_t opt_list(const struct options *o, const char *name, const struct str **out); /* list of strings, also from one string */
-const struct yaml *opt_node(const struct options *o, const char *name); /* structured values; NULL when not set */
+const struct yaml *opt_node(const struct options *o, const char *name); /* structured values, access and shaper rules (also defaults of these) */
 bool opt_is_set(const struct options *o, const char *name);      /* written in the file (not a default) */
 
 struct module_conf {
@@ -34,7 +39,12 @@ struct vhost {
     const struct options *options; /* top-level options as they hold for this host */
     const struct module_conf *modules;
     size_t module_count;
-    const struct yaml *acl, *access_rules, *shaper_rules, *shaper; /* merged global and host definitions */
+    /*
+     * As they hold here. COMPAT(ejabberd): host_config replaces the global definitions, append_host_config adds to them and
+     * replaces those of the same name.
+     */
+    const struct yaml *acl, *access_rules, *shaper_rules, *shaper;
+    const struct acl_scope *scope; /* the same, compiled: core/access.c */
 };
 
 struct listen_conf {
@@ -53,10 +63,13 @@ struct config {
     const struct options *global;
     const struct vhost *hosts;
     size_t host_count;
+    const struct vhost *const *hosts_by_name; /* sorted, for config_host */
     const struct listen_conf *listeners;
     size_t listener_count;
-    const struct yaml *root;      /* expanded tree, for dump_config */
+    const struct yaml *root;      /* tree after includes and macros, for dump_config */
     const struct yaml *api_permissions;
+    const struct acl_scope *scope; /* global definitions, compiled */
+    const struct api_rules *api;   /* api_permissions, compiled */
     const char *const *warnings;  /* "file:line:column: words", printed once by whoever loads */
     size_t warning_count;
 };
@@ -69,6 +82,21 @@ struct config_env {
 struct config *config_load(const char *file, const struct config_env *env, struct error *err);
 struct config *config_hold(const struct config *c);
 void config_release(struct config **c);
+
+/*
+ * Everything a listener is made of: its place, its options and the top-level options it reads (c2s_... for ejabberd_c2s).
+ * Equal keys in two configurations: the running listener can stay.
+ */
+struct str config_listener_key(struct arena *a, const struct config *c, const struct listen_conf *l);
+
+enum listener_change_kind { LISTENER_STOP, LISTENER_START, LISTENER_RESTART };
+struct listener_change {
+    enum listener_change_kind kind; /* RESTART: same place, other settings */
+    const struct listen_conf *was, *now; /* NULL where there is none */
+};
+/* What reload has to do, stops first; unchanged listeners are left out. was may be NULL. Returns the count. */
+size_t config_diff_listeners(struct arena *a, const struct config *was, const struct config *now,
+                             const struct listener_change **out);
 
 /* This shard's configuration; borrowed until the next suspension. */
 const struct config *config_current(void);
