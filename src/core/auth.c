@@ -1,7 +1,7 @@
 /*
  * Accounts and passwords: every operation goes to the home shard of the account (a call across shards, or straight on when
  * it is this one) and works on the cache there; what takes long (database, PBKDF2) happens on other threads while the
- * fiber waits. Suspends: everything public but start, stop and auth_stores_plain.
+ * fiber waits. Suspends: everything public but start, stop and the two questions at the end.
  * Left out: other methods than the internal store; ending sessions (core/account.h).
  */
 #include "core/auth.h"
@@ -512,4 +512,11 @@ bool auth_stores_plain(struct str host)
     struct auth_policy p;
 
     return auth_policy_of(host, &p) && p.forms & AUTH_FORM_PLAIN;
+}
+
+bool auth_serves_scram(struct str host, enum scram_hash h)
+{
+    struct auth_policy p;
+
+    return auth_policy_of(host, &p) && p.forms & (AUTH_FORM_PLAIN | AUTH_FORM_SCRAM(h));
 }

@@ -32,7 +32,9 @@ int auth_count(struct str host, uint64_t *out, struct error *err) YIELDS;
 int auth_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out, struct error *err) YIELDS;
 /* Forgets cached credentials on every shard. */
 int auth_clear_cache(struct error *err) YIELDS;
-/* SASL mechanisms that make sense for this host given auth_password_format and disable_sasl_mechanisms: bits by enum sasl_mechanism. */
+/* Do new passwords of this host get a plain form (auth_password_format, auth_stored_password_types)? Then every hash can be served. */
 bool auth_stores_plain(struct str host);
+/* Does SCRAM with this hash make sense for the host: its accounts have such keys, or a plain form to derive them from. */
+bool auth_serves_scram(struct str host, enum scram_hash h);
 
 #endif

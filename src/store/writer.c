@@ -258,13 +258,12 @@ void writer_delete(struct writer **w)
 
 static bool push(struct writer *w, struct job *j)
 {
-    bool taken;
+    bool taken, first;
 
     pthread_mutex_lock(&w->lock);
     taken = !w->stopping && w->queued < WRITER_QUEUE_MAX;
+    first = taken && !w->first;
     if (taken) {
-        if (!w->first)
-            pthread_cond_signal(&w->filled);
         *w->end = j;
         w->end = &j->next;
         w->queued++;
@@ -272,6 +271,9 @@ static bool push(struct writer *w, struct job *j)
         w->stats.refused++;
     }
     pthread_mutex_unlock(&w->lock);
+    /* Behind the unlock, or the thread would wake up only to wait for the lock. */
+    if (first)
+        pthread_cond_signal(&w->filled);
     if (!taken)
         LOG_LIMITED(WARNING, "store", NULL, "write refused: %u writes are waiting", WRITER_QUEUE_MAX);
     return taken;

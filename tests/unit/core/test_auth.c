@@ -83,6 +83,7 @@ const struct vhost *config_host(const struct config *c, struct str host)
 static unsigned reads, derivations;
 static struct fiber *held_reader; /* on the test's shard */
 static bool hold_next_read;
+static struct latch read_held;
 
 enum store_rc __real_users_get(struct arena *a, struct str host, struct str user, struct user_creds *out);
 enum store_rc __wrap_users_get(struct arena *a, struct str host, struct str user, struct user_creds *out);
@@ -101,6 +102,7 @@ enum store_rc __wrap_users_get(struct arena *a, struct str host, struct str user
     if (shard_self() == 0 && hold_next_read) {
         hold_next_read = false;
         held_reader = fiber_self();
+        latch_up(&read_held);
         fiber_suspend("test");
     }
     return rc;
@@ -262,6 +264,8 @@ static void stored_form(struct arena *a, struct str user, const char *format, co
     CHECK_ERR(auth_register(HOST, user, S("secret"), &err), ERR_NONE);
     CHECK_INT(__real_users_get(a, HOST, user, &c), STORE_OK);
     CHECK_INT(c.has_plain, auth_stores_plain(HOST));
+    for (int i = SCRAM_SHA1; i <= SCRAM_SHA512; i++)
+        CHECK_INT(auth_serves_scram(HOST, (enum scram_hash)i), c.has_plain || i == (int)h);
     for (int i = SCRAM_SHA1; i <= SCRAM_SHA512; i++)
         CHECK_INT(c.scram[i].iterations, !c.has_plain && i == (int)h ? SCRAM_DEFAULT_ITERATIONS : 0);
     for (int i = SCRAM_SHA1; i <= SCRAM_SHA512; i++) {
@@ -445,11 +449,13 @@ static void cache_options(void *arg)
 }
 
 static unsigned fits;
+static struct latch asked;
 static struct str shared_user;
 
 static void check_fiber(void *arg)
 {
     fits += auth_check_password(HOST, shared_user, *(struct str *)arg, NULL) == 0;
+    latch_up(&asked);
 }
 
 static void single_flight(void *arg)
@@ -462,10 +468,10 @@ static void single_flight(void *arg)
     CHECK_ERR(auth_register(HOST, shared_user, S("secret"), &err), ERR_NONE);
     taken(&reads);
     fits = 0;
+    asked = (struct latch){0};
     for (int i = 0; i < 20; i++)
         fiber_run(check_fiber, i % 4 ? &right : &wrong);
-    while (fiber_count() > 1)
-        fiber_sleep(1);
+    latch_wait(&asked, 20);
     CHECK_INT(taken(&reads), 1);
     CHECK_INT(fits, 15);
     arena_release(&a);
@@ -481,10 +487,11 @@ static void read_across_write(void *arg)
     set_options("plain", "sha", NULL, 0);
     CHECK_ERR(auth_register(HOST, shared_user, old, &err), ERR_NONE);
     hold_next_read = true;
+    read_held = (struct latch){0};
     fits = 0;
+    asked = (struct latch){0};
     fiber_run(check_fiber, &old);
-    while (!held_reader)
-        fiber_sleep(1);
+    latch_wait(&read_held, 1);
     options.use_cache = false; /* the write's own look must not wait for the reader that is held */
     set_options("plain", "sha", NULL, 0);
     CHECK_ERR(auth_set_password(HOST, shared_user, S("new"), &err), ERR_NONE);
@@ -492,8 +499,7 @@ static void read_across_write(void *arg)
     set_options("plain", "sha", NULL, 0);
     CHECK_INT(check(shared_user, S("new")), ERR_NONE);
     fiber_wake(held_reader);
-    while (fiber_count() > 1)
-        fiber_sleep(1);
+    latch_wait(&asked, 1);
     CHECK_INT(fits, 1); /* it asked before the change */
     CHECK_INT(check(shared_user, old), ERR_NOT_AUTHORIZED);
     CHECK_INT(check(shared_user, S("new")), ERR_NONE);
@@ -501,7 +507,7 @@ static void read_across_write(void *arg)
     arena_release(&a);
 }
 
-static unsigned busy_ended;
+static struct latch busy_ended;
 
 /* Everybody at the same few accounts, from both shards' point of view: for the sanitizers. */
 static void busy_fiber(void *arg)
@@ -512,7 +518,7 @@ static void busy_fiber(void *arg)
 
     for (int i = 0; i < 60; i++) {
         struct str user = arena_printf(a, "busy%d", (int)(rand_u64() % 5));
-        switch (rand_u64() % 6) {
+        switch (rand_u64() % 7) {
         case 0:
             auth_register(HOST, user, S("secret"), NULL);
             break;
@@ -528,11 +534,14 @@ static void busy_fiber(void *arg)
         case 4:
             auth_exists(HOST, user, &is, NULL);
             break;
+        case 5:
+            auth_clear_cache(NULL);
+            break;
         default:
             auth_check_password(HOST, user, S("secret"), NULL);
         }
     }
-    busy_ended++;
+    latch_up(&busy_ended);
     arena_release(&a);
 }
 
@@ -540,13 +549,10 @@ static void busy(void *arg)
 {
     options.size = 4;
     set_options("scram", "sha", NULL, 0);
-    busy_ended = 0;
+    busy_ended = (struct latch){0};
     for (int i = 0; i < 16; i++)
         fiber_run(busy_fiber, NULL);
-    while (busy_ended < 16) {
-        CHECK_ERR(auth_clear_cache(&err), ERR_NONE);
-        fiber_sleep(5);
-    }
+    latch_wait(&busy_ended, 16);
     options.size = 1000;
 }
 

@@ -78,6 +78,29 @@ static inline void run_on_fiber(unsigned shards, void (*fn)(void *arg), void *ar
     rt_run();
 }
 
+/* A fiber waits until others have counted up to a goal; all on one shard. */
+struct latch {
+    unsigned n, goal;
+    struct fiber *waiter;
+};
+
+static inline void latch_up(struct latch *l)
+{
+    if (++l->n == l->goal && l->waiter) {
+        fiber_wake(l->waiter);
+        l->waiter = NULL;
+    }
+}
+
+static inline void latch_wait(struct latch *l, unsigned goal)
+{
+    l->goal = goal;
+    if (l->n >= goal)
+        return;
+    l->waiter = fiber_self();
+    fiber_suspend("latch");
+}
+
 static char test_dir[64];
 
 static inline const char *in_dir(const char *name)
