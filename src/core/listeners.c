@@ -42,32 +42,45 @@ static const char *cstr_or_null(struct arena *a, struct str s)
     return s.n ? arena_cstr(a, s) : NULL;
 }
 
-static struct str pick(const struct listen_conf *lc, const struct config *c, const char *own, const char *general)
-{
-    struct str v = opt_str(lc->options, own);
-    return v.n || !general ? v : opt_str(c->global, general);
-}
-
-static const char *protocol_options(struct arena *a, const struct listen_conf *lc, const struct config *c)
+/* A list option as one text; absent when it is empty. */
+static struct str joined(struct arena *a, const struct options *o, const char *name, const char *sep)
 {
     const struct str *v;
-    size_t n = opt_list(lc->options, "protocol_options", &v);
-    if (!n && str_eq(lc->module, S("ejabberd_c2s")))
-        n = opt_list(c->global, "c2s_protocol_options", &v);
-    struct str joined = STR_NULL;
+    size_t n = opt_list(o, name, &v);
+    struct str all = STR_NULL;
     for (size_t i = 0; i < n; i++)
-        joined = arena_printf(a, "%.*s%s%.*s", STR_ARG(joined), i ? "|" : "", STR_ARG(v[i]));
-    return cstr_or_null(a, joined);
+        all = arena_printf(a, "%.*s%s%.*s", STR_ARG(all), i ? sep : "", STR_ARG(v[i]));
+    return all;
+}
+
+static const char *pick(struct arena *a, const struct listen_conf *lc, const char *own, struct str general)
+{
+    struct str v = opt_str(lc->options, own);
+    return cstr_or_null(a, v.n ? v : general);
+}
+
+/* The host-wide options are for client streams only. */
+struct general {
+    struct str ciphers, dhfile, cafile, protocol_options;
+};
+
+static struct general general_options(struct arena *a, const struct listen_conf *lc, const struct config *c)
+{
+    if (!str_eq(lc->module, S("ejabberd_c2s")))
+        return (struct general){0};
+    return (struct general){.ciphers = joined(a, c->global, "c2s_ciphers", ":"), .dhfile = opt_str(c->global, "c2s_dhfile"),
+                            .cafile = opt_str(c->global, "c2s_cafile"),
+                            .protocol_options = joined(a, c->global, "c2s_protocol_options", "|")};
 }
 
 struct tls_ctx *listeners_tls(const struct listen_conf *lc, const struct config *c, struct error *err)
 {
-    bool c2s = str_eq(lc->module, S("ejabberd_c2s"));
     struct arena *a = arena_new();
-    struct tls_options o = {.ciphers = cstr_or_null(a, pick(lc, c, "ciphers", c2s ? "c2s_ciphers" : NULL)),
-                            .protocol_options = protocol_options(a, lc, c),
-                            .dhfile = cstr_or_null(a, pick(lc, c, "dhfile", c2s ? "c2s_dhfile" : NULL)),
-                            .cafile = cstr_or_null(a, pick(lc, c, "cafile", c2s ? "c2s_cafile" : NULL))};
+    struct general g = general_options(a, lc, c);
+    struct str po = joined(a, lc->options, "protocol_options", "|");
+    struct tls_options o = {.ciphers = pick(a, lc, "ciphers", g.ciphers),
+                            .protocol_options = cstr_or_null(a, po.n ? po : g.protocol_options),
+                            .dhfile = pick(a, lc, "dhfile", g.dhfile), .cafile = pick(a, lc, "cafile", g.cafile)};
     struct tls_ctx *ctx = tls_ctx_new(&o, err);
     arena_release(&a);
     return ctx;
@@ -136,17 +149,13 @@ static int fill(struct running *r, const struct listen_kind *kind, const struct 
 /* All that makes a listener what it is: a change of any of it means a new one. */
 static struct str key_of(struct arena *a, const struct config *c, const struct listen_conf *lc)
 {
-    static const char *const shared[] = {"c2s_ciphers", "c2s_dhfile", "c2s_cafile"};
-    const struct str *po;
-    size_t n = opt_list(c->global, "c2s_protocol_options", &po);
+    struct general g = general_options(a, lc, c);
     struct buf b = BUF_INIT;
     if (lc->where)
         yaml_write(&b, lc->where, NULL);
     buf_printf(&b, "\n%s", describe(a, lc));
-    for (size_t i = 0; i < ARRAY_LEN(shared); i++)
-        buf_printf(&b, "\n%.*s", STR_ARG(opt_str(c->global, shared[i])));
-    for (size_t i = 0; i < n; i++)
-        buf_printf(&b, "\n%.*s", STR_ARG(po[i]));
+    buf_printf(&b, "\n%.*s\n%.*s\n%.*s\n%.*s", STR_ARG(g.ciphers), STR_ARG(g.dhfile), STR_ARG(g.cafile),
+               STR_ARG(g.protocol_options));
     struct str key = arena_str(a, buf_str(&b));
     buf_deinit(&b);
     return key;

@@ -8,7 +8,7 @@
 struct server_hooks {
     int (*started)(struct error *err) YIELDS; /* everything listens (fiber of shard 0) */
     void (*stopping)(void);                   /* the end has begun */
-    void (*closing)(void) YIELDS;             /* the listeners are being closed */
+    void (*closing)(void);                    /* the listeners are being closed */
     void (*halting)(void);              /* right before the process ends without ceremony: what is acknowledged goes to disk */
 };
 

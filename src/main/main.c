@@ -4,6 +4,7 @@
  */
 #include "admin/ctl.h"
 #include "admin/listen_http.h"
+#include "admin/start.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "core/auth.h"
@@ -15,6 +16,7 @@
 #include "main/notify.h"
 #include "main/spool.h"
 #include "rt/fault.h"
+#include "rt/fiber.h"
 #include "rt/shard.h"
 #include "store/store.h"
 #include <signal.h>
@@ -25,7 +27,6 @@
 #include <unistd.h>
 
 static struct args args;
-static struct listener *ctl;
 static uv_signal_t on_term, on_int, on_hup, on_usr1;
 
 static int complain(const struct error *err)
@@ -94,8 +95,7 @@ static void unwatch_signals(void)
 static int on_started(struct error *err) YIELDS;
 static int on_started(struct error *err)
 {
-    struct listener_config cc = ctl_listener_config(args.spool);
-    if (!(ctl = listener_start(&cc, err)))
+    if (ctl_start(args.spool, err) != 0)
         return -1;
     watch_signals();
     LOG(INFO, "server", NULL, "cjabberd %s is started, node %s, %u shards, store %s", server_own_version(), server_node(),
@@ -110,10 +110,9 @@ static void on_stopping(void)
     unwatch_signals();
 }
 
-static void on_closing(void) YIELDS;
 static void on_closing(void)
 {
-    listener_stop(&ctl);
+    ctl_stop();
 }
 
 static void on_halting(void)
@@ -172,7 +171,7 @@ static int serve(struct config *c, const struct server_env *env, struct error *e
     tls_certs_release(&certs);
     server_start(env, c, &hooks);
     struct rt_config rc = {.shards = (unsigned)opt_int(c->global, "shards")};
-    if (start_store(c, err) != 0)
+    if (admin_start(err) != 0 || start_store(c, err) != 0)
         return -1;
     int r = rt_start(&rc, server_shard_start, err) == 0 ? server_run(err) : -1;
     store_stop();

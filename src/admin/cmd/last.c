@@ -58,7 +58,7 @@ static int get_last(struct cmd_call *c)
     struct str host, text;
     struct error err = ERROR_INIT;
     int64_t seconds;
-    bool is_online;
+    bool is_online = false;
     if (!served(c, &host))
         return not_served(c);
     if (online(c, host, &is_online) < 0)
