@@ -2,7 +2,6 @@
 #include "admin/http_routes.h"
 
 #include "admin/http_api.h"
-#include "admin/start.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -185,28 +184,3 @@ void http_routes_delete(struct http_app **app)
     *app = NULL;
     arena_release(&a);
 }
-
-static void delete_app(void *arg)
-{
-    struct http_app *app = arg;
-    http_routes_delete(&app);
-}
-
-static int make_listener(struct arena *a, const struct listen_conf *lc, const struct config *c, struct listener_config *out,
-                         struct error *err)
-{
-    static const char *const alpn[] = {"http/1.1", NULL};
-    (void)c;
-    if (admin_start(err) < 0)
-        return -1;
-    struct http_app *app = http_routes_new(lc, err);
-    if (!app)
-        return -1;
-    arena_on_release(a, delete_app, app);
-    out->on_accept = http_accept;
-    out->app = app;
-    out->alpn = alpn;
-    return 0;
-}
-
-const struct listen_kind http_listen_kind = {.module = "ejabberd_http", .make = make_listener};

@@ -5,7 +5,7 @@
 #ifndef ADMIN_HTTP_ROUTES_H
 #define ADMIN_HTTP_ROUTES_H
 
-#include "core/listeners.h"
+#include "core/config.h"
 #include "net/http.h"
 
 /* One configured prefix; handlers get it with the elements that follow. Lives as long as the listener. */
@@ -22,8 +22,6 @@ struct http_mount {
 };
 
 struct http_routes;
-/* ejabberd_http, for core/listeners.h. */
-extern const struct listen_kind http_listen_kind;
 
 /* The app of such a listener (listener_config.app, with http_accept), from its options; everything is copied to heap memory. */
 struct http_app *http_routes_new(const struct listen_conf *lc, struct error *err);
