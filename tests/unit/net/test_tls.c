@@ -1,0 +1,481 @@
+#include "harness.h"
+#include "line_server.h"
+#include "base/mem.h"
+#include "net/tls_internal.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static const char *file_default, *file_wild, *file_rsa;
+
+static void install(const char *const *files, size_t n)
+{
+    struct tls_certs *c = load_certs(files, n);
+    tls_certs_install(c);
+    tls_certs_release(&c);
+}
+
+static int make_files(void **state)
+{
+    file_default = make_cert("default.pem", "default.test,other.test", "ec");
+    file_wild = make_cert("wild.pem", "*.wild.test,xn--bcher-kva.test", "ec");
+    file_rsa = make_cert("rsa.pem", "rsa.test,default.test", "rsa");
+    install((const char *const[]){file_default, file_wild, file_rsa}, 3);
+    return 0;
+}
+
+static int drop_files(void **state)
+{
+    tls_certs_install(NULL);
+    return 0;
+}
+
+static void with(void (*client)(struct bed *), const char *const *alpn, const char *protocols, bool direct)
+{
+    line_reset();
+    struct bed b = {.client = client};
+    b.cfg.name = "test";
+    b.cfg.on_accept = line_accept;
+    b.cfg.tls = direct;
+    b.cfg.default_host = "default.test";
+    b.cfg.alpn = alpn;
+    b.cfg.handshake_timeout_ms = 300;
+    if (direct)
+        b.cfg.tls_ctx = server_ctx(protocols);
+    else
+        line_tls_ctx = server_ctx(protocols);
+    bed_run(&b);
+    if (!direct)
+        tls_ctx_delete(&line_tls_ctx);
+    assert_int_equal(listener_total(), 0);
+}
+
+static void says(SSL *s, const char *cmd, const char *want)
+{
+    char got[512];
+    size_t n = strlen(want);
+    tls_put(s, cmd, strlen(cmd));
+    size_t k = tls_get(s, got, n);
+    if (k != n || memcmp(got, want, n) != 0)
+        fprintf(stderr, "expected \"%s\", got \"%.*s\"\n", want, (int)k, got);
+    CHECK(k == n && memcmp(got, want, n) == 0);
+}
+
+static void hex_line(const unsigned char *p, size_t n, char *out)
+{
+    for (size_t i = 0; i < n; i++)
+        sprintf(out + 2 * i, "%02x", p[i]);
+    strcpy(out + 2 * n, "\n");
+}
+
+/* Both sides must see the same binding. */
+static void bindings(SSL *s, int version)
+{
+    unsigned char data[64];
+    char text[256];
+    CHECK(SSL_export_keying_material(s, data, 32, "EXPORTER-Channel-Binding", 24, (const unsigned char *)"", 0, 1) == 1);
+    hex_line(data, 32, text);
+    says(s, "cb tls-exporter\n", text);
+    unsigned n;
+    X509 *x = SSL_get1_peer_certificate(s);
+    CHECK(x && X509_digest(x, EVP_sha256(), data, &n));
+    X509_free(x);
+    hex_line(data, n, text);
+    says(s, "cb tls-server-end-point\n", text);
+    if (version == TLS1_2_VERSION) {
+        n = (unsigned)SSL_get_finished(s, data, sizeof(data));
+        CHECK(n == 12);
+        hex_line(data, n, text);
+        says(s, "cb tls-unique\n", text);
+    } else {
+        says(s, "cb tls-unique\n", "none\n");
+    }
+    says(s, "cb nonsense\n", "none\n");
+}
+
+static void traffic(SSL *s)
+{
+    static char got[1000000];
+    says(s, "echo one\nslow two\necho three\n", "one\ntwo\nthree\n");
+    tls_put(s, "big 1000000\n", 12);
+    CHECK(tls_get(s, got, 1000000) == 1000000);
+    for (size_t i = 0; i < 1000000; i += 777)
+        CHECK(got[i] == (char)('a' + i % 26));
+    struct buf out = BUF_INIT;
+    for (int i = 0; i < 20000; i++)
+        buf_printf(&out, "nothing");
+    buf_printf(&out, "\n");
+    CHECK(out.n > 100000);
+    buf_deinit(&out);
+    for (int i = 0; i < 20; i++) {
+        says(s, "echo before\nmove\necho aft", "before\nmoved ");
+        CHECK(tls_get(s, got, 2) == 2);
+        says(s, "er\n", "after\n");
+    }
+}
+
+static void both_client(struct bed *b)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    char want[128];
+    for (unsigned i = 0; i < 2; i++) {
+        SSL *s = tls_dial(dial(b), versions[i], "default.test", NULL);
+        CHECK(s);
+        snprintf(want, sizeof(want), "%s cipher sni=default.test alpn=\n", i ? "TLSv1.3" : "TLSv1.2");
+        says(s, "who\n", want);
+        bindings(s, versions[i]);
+        traffic(s);
+        bindings(s, versions[i]);
+        says(s, "quit\n", "bye\n");
+        char c;
+        CHECK(SSL_read(s, &c, 1) == 0 && SSL_get_error(s, 0) == SSL_ERROR_ZERO_RETURN);
+        tls_bye(s);
+    }
+    await(&line_stats.closed, 2);
+    CHECK(line_stats.tls == 2);
+}
+
+static void starttls_client(struct bed *b)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (unsigned i = 0; i < 2; i++) {
+        int fd = dial(b);
+        put_s(fd, "echo plain\nwho\n");
+        expect(fd, "plain\n- - sni= alpn=\n");
+        put_s(fd, "tls\necho injected\n"); /* what follows in plain text must never be answered */
+        expect(fd, "proceed\n");
+        SSL *s = tls_dial(fd, versions[i], NULL, NULL);
+        CHECK(s);
+        says(s, "who\n", i ? "TLSv1.3 cipher sni= alpn=\n" : "TLSv1.2 cipher sni= alpn=\n");
+        bindings(s, versions[i]);
+        traffic(s);
+        tls_bye(s);
+    }
+    await(&line_stats.closed, 2);
+}
+
+static bool has_name(SSL *s, const char *name)
+{
+    X509 *x = SSL_get1_peer_certificate(s);
+    bool r = x && X509_check_host(x, name, 0, 0, NULL) == 1;
+    X509_free(x);
+    return r;
+}
+
+static void sni_client(struct bed *b)
+{
+    static const struct {
+        const char *sni, *name;
+    } cases[] = {
+        {"default.test", "default.test"}, {"OTHER.test", "other.test"}, {"a.wild.test", "a.wild.test"},
+        {"rsa.test", "rsa.test"}, {"a.b.wild.test", "default.test"}, {"unknown.example", "default.test"},
+        {NULL, "default.test"}, {"xn--bcher-kva.test", "xn--bcher-kva.test"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        SSL *s = tls_dial(dial(b), 0, cases[i].sni, NULL);
+        CHECK(s && has_name(s, cases[i].name));
+        tls_bye(s);
+    }
+    /* one name, two kinds of key: the client's choice of signature decides */
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set1_sigalgs_list(ctx, "RSA-PSS+SHA256");
+    SSL *s = SSL_new(ctx);
+    SSL_CTX_free(ctx);
+    SSL_set_tlsext_host_name(s, "default.test");
+    SSL_set_fd(s, dial(b));
+    CHECK(SSL_connect(s) == 1 && has_name(s, "rsa.test"));
+    bindings(s, TLS1_3_VERSION);
+    tls_bye(s);
+    await(&line_stats.closed, ARRAY_LEN(cases) + 1);
+}
+
+static void reload_client(struct bed *b)
+{
+    SSL *old = tls_dial(dial(b), 0, "default.test", NULL);
+    CHECK(old && has_name(old, "other.test"));
+    install((const char *const[]){file_wild}, 1);
+    says(old, "echo still\n", "still\n");
+    SSL *fresh = tls_dial(dial(b), 0, "default.test", NULL);
+    CHECK(fresh && has_name(fresh, "x.wild.test"));
+    bindings(old, SSL_version(old));
+    tls_bye(old);
+    tls_bye(fresh);
+    install((const char *const[]){file_default, file_wild, file_rsa}, 3);
+    tls_certs_install(NULL);
+    CHECK(!tls_dial(dial(b), 0, "default.test", NULL));
+    install((const char *const[]){file_default, file_wild, file_rsa}, 3);
+}
+
+static void alpn_client(struct bed *b)
+{
+    SSL *s = tls_dial(dial(b), 0, NULL, "\x0bxmpp-client");
+    CHECK(s);
+    says(s, "who\n", "TLSv1.3 cipher sni= alpn=xmpp-client\n");
+    tls_bye(s);
+    s = tls_dial(dial(b), 0, NULL, "\x02h2\x0bxmpp-client");
+    CHECK(s);
+    tls_bye(s);
+    s = tls_dial(dial(b), 0, NULL, NULL);
+    CHECK(s);
+    says(s, "who\n", "TLSv1.3 cipher sni= alpn=\n");
+    tls_bye(s);
+    ERR_clear_error();
+    int fd = dial(b);
+    CHECK(!tls_dial(fd, 0, NULL, "\x02h2"));
+    CHECK(ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL);
+    ERR_clear_error();
+}
+
+static void refused_client(struct bed *b)
+{
+    int fd = dial(b);
+    char c;
+    CHECK(!tls_dial(fd, TLS1_1_VERSION, NULL, NULL));
+    fd = dial(b);
+    put_s(fd, "GET / HTTP/1.0\r\n\r\n");
+    char sink[100];
+    get(fd, sink, sizeof(sink));
+    close(fd);
+    fd = dial(b); /* half-open: nothing ever comes */
+    CHECK(get(fd, &c, 1) == 0);
+    close(fd);
+    fd = dial(b); /* or only a byte of a record */
+    put(fd, "\x16", 1);
+    CHECK(get(fd, &c, 1) == 0);
+    close(fd);
+    await(&line_stats.closed, 4);
+    CHECK(strcmp(line_stats.why, "TLS handshake timeout") == 0);
+    CHECK(line_stats.tls == 0);
+}
+
+static void only_13_client(struct bed *b)
+{
+    CHECK(!tls_dial(dial(b), TLS1_2_VERSION, NULL, NULL));
+    SSL *s = tls_dial(dial(b), 0, NULL, NULL);
+    CHECK(s);
+    tls_bye(s);
+}
+
+static void renegotiation_client(struct bed *b)
+{
+    SSL *s = tls_dial(dial(b), TLS1_2_VERSION, NULL, NULL);
+    CHECK(s);
+    says(s, "echo 1\n", "1\n");
+    SSL_renegotiate(s);
+    char c;
+    CHECK(SSL_do_handshake(s) != 1 || SSL_read(s, &c, 1) <= 0);
+    SSL_shutdown(s);
+    close(SSL_get_fd(s));
+    SSL_free(s);
+    ERR_clear_error();
+    /* key updates are the way of 1.3 and do work, also when the peer asks for ours */
+    s = tls_dial(dial(b), TLS1_3_VERSION, NULL, NULL);
+    CHECK(s);
+    for (int i = 0; i < 50; i++) {
+        CHECK(SSL_key_update(s, i % 2 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
+        says(s, "echo 2\n", "2\n");
+        if (i % 10 == 0) {
+            char got[3];
+            says(s, "move\n", "moved ");
+            tls_get(s, got, 2);
+        }
+    }
+    bindings(s, TLS1_3_VERSION);
+    tls_bye(s);
+}
+
+/* Records in single bytes; a cut in the middle of a record; a torn record. */
+static void bytewise_client(struct bed *b)
+{
+    int fd = dial(b);
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *s = SSL_new(ctx);
+    SSL_CTX_free(ctx);
+    BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+    SSL_set_bio(s, in, out);
+    SSL_set_connect_state(s);
+    char buf[4096];
+    bool sent = false, done = false;
+    char got[16];
+    size_t have = 0;
+    while (!done) {
+        SSL_do_handshake(s);
+        if (SSL_is_init_finished(s) && !sent) {
+            CHECK(SSL_write(s, "echo tiny\n", 10) == 10);
+            sent = true;
+        }
+        int n = BIO_read(out, buf, sizeof(buf));
+        for (int i = 0; i < n; i++)
+            put(fd, buf + i, 1);
+        if (n <= 0 || sent) {
+            ssize_t r = recv(fd, buf, sizeof(buf), 0);
+            CHECK(r > 0);
+            BIO_write(in, buf, (int)r);
+        }
+        int k = sent ? SSL_read(s, got + have, (int)(sizeof(got) - have)) : 0;
+        have += k > 0 ? (size_t)k : 0;
+        done = have >= 5;
+    }
+    CHECK(memcmp(got, "tiny\n", 5) == 0);
+    CHECK(SSL_write(s, "echo never\n", 11) == 11);
+    int n = BIO_read(out, buf, sizeof(buf));
+    put(fd, buf, (size_t)n / 2);
+    shutdown(fd, SHUT_WR);
+    get(fd, buf, sizeof(buf));
+    close(fd);
+    SSL_free(s);
+    await(&line_stats.closed, 1);
+
+    SSL *t = tls_dial(fd = dial(b), 0, NULL, NULL);
+    CHECK(t);
+    says(t, "echo x\n", "x\n");
+    put(fd, "\x17\x03\x03\x00\x20" "abcdefghijklmnopqrstuvwxyz012345", 37); /* not ours to decrypt */
+    char sink[100];
+    CHECK(tls_get(t, sink, 1) == 0);
+    SSL_free(t);
+    close(fd);
+    await(&line_stats.closed, 2);
+}
+
+/* Many handshakes dropped at every point. */
+static void drops_client(struct bed *b)
+{
+    struct linger l = {.l_onoff = 1};
+    for (int i = 0; i < 60; i++) {
+        int fd = dial(b);
+        SSL *s = i % 3 ? tls_dial(fd, i % 2 ? TLS1_3_VERSION : TLS1_2_VERSION, NULL, NULL) : NULL;
+        if (i % 3 == 0)
+            put(fd, "\x16\x03\x01\x02\x00\x01", (size_t)(i / 3) % 7);
+        if (s && i % 3 == 2)
+            tls_put(s, "slow 1\nbig 100000\n", 18);
+        if (i % 2)
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+        close(fd);
+        if (s) {
+            SSL_set_quiet_shutdown(s, 1);
+            SSL_free(s);
+        }
+        ERR_clear_error();
+    }
+    await(&line_stats.closed, 60);
+}
+
+static void overflow_client(struct bed *b)
+{
+    SSL *s = tls_dial(dial(b), 0, NULL, NULL);
+    CHECK(s);
+    tls_put(s, "big 1000000\nbig 1000000\nbig 9000000\nbig 1000000\n", 48);
+    await(&line_stats.closed, 1);
+    CHECK(line_stats.overflows == 1);
+    close(SSL_get_fd(s));
+    SSL_free(s);
+    s = tls_dial(dial(b), 0, NULL, NULL);
+    CHECK(s);
+    tls_put(s, "limit 0\nsendtimeout 100\nbig 20000000\n", 37);
+    await(&line_stats.closed, 2);
+    CHECK(strcmp(line_stats.why, "send timeout") == 0);
+    close(SSL_get_fd(s));
+    SSL_free(s);
+}
+
+static const char *const xmpp_alpn[] = {"xmpp-client", NULL};
+#define CASE(name, alpn, protocols, direct) \
+    static void name(void **state) { with(name##_client, alpn, protocols, direct); }
+CASE(both, NULL, NULL, true)
+CASE(starttls, NULL, NULL, false)
+CASE(sni, NULL, NULL, true)
+CASE(reload, NULL, NULL, true)
+CASE(alpn, xmpp_alpn, NULL, true)
+CASE(refused, xmpp_alpn, NULL, true)
+CASE(only_13, NULL, "no_sslv3|no_tlsv1|no_tlsv1_1|no_tlsv1_2|cipher_server_preference", true)
+CASE(renegotiation, NULL, NULL, true)
+CASE(bytewise, NULL, NULL, true)
+CASE(drops, NULL, NULL, true)
+CASE(overflow, NULL, NULL, true)
+
+static void options(void **state)
+{
+    struct error err = ERROR_INIT;
+    struct tls_options o = {.protocol_options = "no_sslv3|nonsense"};
+    assert_null(tls_ctx_new(&o, &err));
+    assert_string_equal(err.text, "unknown TLS protocol option nonsense");
+    o.protocol_options = "no_tlsv1_2|no_tlsv1_3";
+    assert_null(tls_ctx_new(&o, &err));
+    o = (struct tls_options){.ciphers = "NOSUCH"};
+    assert_null(tls_ctx_new(&o, &err));
+    o = (struct tls_options){.cafile = "/nonexistent"};
+    assert_null(tls_ctx_new(&o, &err));
+    o = (struct tls_options){.dhfile = "/nonexistent"};
+    assert_null(tls_ctx_new(&o, &err));
+    o = (struct tls_options){.ciphers = "ECDHE-RSA-AES128-GCM-SHA256", .cafile = file_default, .request_client_cert = true};
+    struct tls_ctx *c = tls_ctx_new(&o, &err);
+    assert_non_null(c);
+    tls_ctx_delete(&c);
+}
+
+static void count_certs(void *arg, const char *file, struct str names, uint64_t not_after)
+{
+    unsigned *n = arg;
+    assert_true(not_after > 1700000000);
+    if (*n == 1)
+        assert_true(str_eq(names, S("*.wild.test xn--bcher-kva.test")));
+    ++*n;
+}
+
+static void certificates(void **state)
+{
+    struct error err = ERROR_INIT;
+    const char *files[] = {file_default, file_wild, file_rsa};
+    struct tls_certs *c = load_certs(files, 3);
+    unsigned n = 0;
+    assert_true(tls_certs_cover(c, S("default.test")) && tls_certs_cover(c, S("Other.Test")));
+    assert_true(tls_certs_cover(c, S("x.wild.test")) && tls_certs_cover(c, S("b\xc3\xbc" "cher.test")));
+    assert_false(tls_certs_cover(c, S("wild.test")) || tls_certs_cover(c, S("a.b.wild.test")) || tls_certs_cover(c, S("")));
+    assert_false(tls_certs_cover(c, S("*.wild.test")) || tls_certs_cover(c, str_n("default.test\0x", 14)));
+    tls_certs_each(c, count_certs, &n);
+    assert_int_equal(n, 3);
+    tls_certs_release(&c);
+    assert_null(tls_certs_load((const char *const[]){"/nonexistent"}, 1, &err));
+    assert_int_equal(err.code, ERR_IO);
+    FILE *f = fopen("junk.pem", "w");
+    fputs("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", f);
+    fclose(f);
+    assert_null(tls_certs_load((const char *const[]){"junk.pem"}, 1, &err));
+    f = fopen("junk.pem", "w");
+    fclose(f);
+    assert_null(tls_certs_load((const char *const[]){"junk.pem"}, 1, &err));
+    assert_int_equal(err.code, ERR_CONFIG);
+    unlink("junk.pem");
+}
+
+/* Ed25519 signs without a separate hash: RFC 5929 leaves the binding undefined. */
+static void endpoint_hash(void **state)
+{
+    const char *files[] = {make_cert("ed.pem", "ed.test", "ed25519"), file_default};
+    struct tls_certs *c = load_certs(files, 2);
+    const struct tls_cert *found[TLS_KEY_KINDS];
+    uint8_t out[EVP_MAX_MD_SIZE];
+    assert_int_equal(tls_certs_choose(c, S("ed.test"), false, found), 1);
+    assert_int_equal(tls_cert_endpoint(found[0]->leaf, out), 0);
+    assert_int_equal(tls_certs_choose(c, S("default.test"), false, found), 1);
+    assert_int_equal(tls_cert_endpoint(found[0]->leaf, out), 32);
+    assert_int_equal(tls_certs_choose(c, S("nobody.test"), true, found), 1);
+    tls_certs_release(&c);
+    free((void *)files[0]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both), cmocka_unit_test(starttls), cmocka_unit_test(sni), cmocka_unit_test(reload),
+        cmocka_unit_test(alpn), cmocka_unit_test(refused), cmocka_unit_test(only_13), cmocka_unit_test(renegotiation),
+        cmocka_unit_test(bytewise), cmocka_unit_test(drops), cmocka_unit_test(overflow), cmocka_unit_test(options),
+        cmocka_unit_test(certificates), cmocka_unit_test(endpoint_hash),
+    };
+    return cmocka_run_group_tests(tests, make_files, drop_files);
+}
