@@ -28,7 +28,7 @@ static void assert_str(struct str got, const char *want)
 {
     struct str w = str_of(want);
     if (!str_eq(got, w))
-        fail_msg("got \"%.*s\", want \"%s\"", STR_ARG(got), want);
+        fail_msg("got \"%.*s\", want \"%s\"", STR_ARG(got), want ? want : "(absent)");
 }
 
 struct good {
