@@ -14,25 +14,33 @@
 void auth_shard_start(void);
 void auth_shard_stop(void);
 
-/* ERR_NOT_FOUND no such user or host; ERR_NOT_AUTHORIZED wrong password; ERR_UNAVAILABLE. The time does not tell which of the first two. */
+/*
+ * ERR_NOT_FOUND no such user or host; ERR_NOT_AUTHORIZED wrong password; ERR_UNAVAILABLE. The time does not tell which of
+ * the first two.
+ */
 int auth_check_password(struct str host, struct str user, struct str password, struct error *err) YIELDS;
 /*
- * Credentials for a SCRAM exchange with this hash: stored keys, or derived on the spot from a plain password. ERR_NOT_FOUND when there is
- * no such user or no usable form (the caller goes on with scram_fake_keys). Copied into a.
+ * Credentials for a SCRAM exchange with this hash: stored keys, or derived on the spot from a plain password. ERR_NOT_FOUND
+ * when there is no such user or no usable form (the caller goes on with scram_fake_keys). Copied into a.
  */
-int auth_scram_keys(struct arena *a, struct str host, struct str user, enum scram_hash h, struct scram_keys *out, struct error *err) YIELDS;
+int auth_scram_keys(struct arena *a, struct str host, struct str user, enum scram_hash h, struct scram_keys *out,
+                    struct error *err) YIELDS;
 int auth_exists(struct str host, struct str user, bool *out, struct error *err) YIELDS;
-/* ERR_CONFLICT; ERR_NO_HOST; ERR_NOT_ACCEPTABLE when the password cannot be prepared. Writes the "Registered but didn't login" last activity. */
+/*
+ * ERR_CONFLICT; ERR_NO_HOST; ERR_NOT_ACCEPTABLE when the password cannot be prepared; ERR_JID_MALFORMED a name that is too
+ * long. Writes the "Registered but didn't login" last activity.
+ */
 int auth_register(struct str host, struct str user, struct str password, struct error *err) YIELDS;
 /* ERR_NOT_FOUND */
 int auth_set_password(struct str host, struct str user, struct str password, struct error *err) YIELDS;
 /* ERR_NOT_FOUND when it was not there. Does not end sessions: core/account.h does. */
 int auth_remove(struct str host, struct str user, struct error *err) YIELDS;
 int auth_count(struct str host, uint64_t *out, struct error *err) YIELDS;
-int auth_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out, struct error *err) YIELDS;
+int auth_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out,
+              struct error *err) YIELDS;
 /* Forgets cached credentials on every shard. */
 int auth_clear_cache(struct error *err) YIELDS;
-/* Do new passwords of this host get a plain form (auth_password_format, auth_stored_password_types)? Then every hash can be served. */
+/* Do new passwords of this host get a plain form (auth_password_format, auth_stored_password_types)? It serves every hash. */
 bool auth_stores_plain(struct str host);
 /* Does SCRAM with this hash make sense for the host: its accounts have such keys, or a plain form to derive them from. */
 bool auth_serves_scram(struct str host, enum scram_hash h);

@@ -82,7 +82,8 @@ static int check_layout(struct sql_conn *c, const char *table, const char *colum
     while (str_split(&rest, ' ', &column)) {
         snprintf(name, sizeof(name), "%.*s", STR_ARG(column));
         if (!c->driver->has_column(c, table, name))
-            return err_set(err, ERR_CONFIG, "table %s has no column %s: it was made by a version older than ejabberd 25.03", table, name);
+            return err_set(err, ERR_CONFIG, "table %s has no column %s: it was made by a version older than ejabberd 25.03",
+                           table, name);
     }
     return 0;
 }

@@ -36,7 +36,9 @@ int store_error(enum store_rc rc, const char *what, struct error *err);
 const char *store_describe(void);
 
 struct store_stats {
-    uint64_t writes, commits, refused; /* jobs of the writer, transactions they were grouped into, jobs refused because it was full */
+    uint64_t writes;  /* jobs of the writer */
+    uint64_t commits; /* transactions they were grouped into */
+    uint64_t refused; /* jobs turned away because too many were waiting */
 };
 /* Since the start; any thread. */
 struct store_stats store_stats(void);

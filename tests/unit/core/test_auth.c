@@ -23,7 +23,8 @@ struct options {
     int64_t size, life_ms;
 };
 
-static struct options options = {.format = "plain", .hash = "sha", .use_cache = true, .missed = true, .size = 1000, .life_ms = 3600000};
+static struct options options = {.format = "plain", .hash = "sha", .use_cache = true, .missed = true, .size = 1000,
+                                 .life_ms = 3600000};
 static struct vhost hosts[] = {{.name = {"a.example", 9}, .index = 0, .options = &options},
                                {.name = {"b.example", 9}, .index = 1, .options = &options}};
 /* Two of them, so that putting another in force shows. */
