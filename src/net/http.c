@@ -373,9 +373,14 @@ static const struct conn_ops http_ops = {.on_bytes = http_on_bytes, .on_closed =
 
 void http_accept(struct conn *c)
 {
+    http_attach(c, listener_app(conn_listener(c)));
+}
+
+void http_attach(struct conn *c, const struct http_app *app)
+{
     struct http_conn *h = MEM_NEW(struct http_conn);
     h->conn = c;
-    h->app = listener_app(conn_listener(c));
+    h->app = app;
     http_machine_init(&h->machine, &settings, h);
     timer_setup(&h->timer, on_http_timer);
     /* The first request has as long as TLS and PROXY may take, and then as long as any. */

@@ -13,6 +13,8 @@ struct http_run {
     bool streaming, chunked, ended;
 };
 
+/* Makes the connection one of HTTP; http_accept without a listener. */
+void http_attach(struct conn *c, const struct http_app *app);
 /* Answer for what is not a request of anybody: an XHTML page, then the connection ends. */
 void http_refuse(struct conn *c, int status);
 

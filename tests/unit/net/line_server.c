@@ -187,7 +187,7 @@ static void on_closed(struct conn *c, const char *why)
     CHECK(!s->busy);
     timer_stop(&s->timer);
     free(s);
-    snprintf(line_stats.why, sizeof(line_stats.why), "%s", why);
+    __atomic_store_n(&line_stats.why, why, __ATOMIC_RELAXED);
     count(&line_stats.closed);
 }
 

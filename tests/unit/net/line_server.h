@@ -13,7 +13,7 @@ void line_accept(struct conn *c);
 
 extern struct line_stats {
     unsigned accepted, closed, overflows, tls; /* atomic */
-    char why[128];                             /* of the last one that closed */
+    const char *why;                           /* of the last one that closed; atomic */
 } line_stats;
 extern struct tls_ctx *line_tls_ctx; /* for STARTTLS */
 void line_reset(void);

@@ -38,9 +38,10 @@ static void plain(void (*client)(struct bed *))
 static void gone(unsigned n, const char *why)
 {
     await(&line_stats.closed, n);
-    if (why && strcmp(line_stats.why, why) != 0)
-        fprintf(stderr, "closed with \"%s\"\n", line_stats.why);
-    CHECK(!why || strcmp(line_stats.why, why) == 0);
+    const char *was = __atomic_load_n(&line_stats.why, __ATOMIC_RELAXED);
+    if (why && strcmp(was, why) != 0)
+        fprintf(stderr, "closed with \"%s\"\n", was);
+    CHECK(!why || strcmp(was, why) == 0);
 }
 
 static void at_end(int fd)

@@ -249,7 +249,7 @@ static void refused_client(struct bed *b)
     CHECK(get(fd, &c, 1) == 0);
     close(fd);
     await(&line_stats.closed, 4);
-    CHECK(strcmp(line_stats.why, "TLS handshake timeout") == 0);
+    CHECK(strcmp(__atomic_load_n(&line_stats.why, __ATOMIC_RELAXED), "TLS handshake timeout") == 0);
     CHECK(line_stats.tls == 0);
 }
 
@@ -378,7 +378,7 @@ static void overflow_client(struct bed *b)
     CHECK(s);
     tls_put(s, "limit 0\nsendtimeout 100\nbig 20000000\n", 37);
     await(&line_stats.closed, 2);
-    CHECK(strcmp(line_stats.why, "send timeout") == 0);
+    CHECK(strcmp(__atomic_load_n(&line_stats.why, __ATOMIC_RELAXED), "send timeout") == 0);
     close(SSL_get_fd(s));
     SSL_free(s);
 }
