@@ -37,20 +37,13 @@ static unsigned disabled_mechanisms(const struct vhost *h)
     return set;
 }
 
-/* A host that stores plain passwords can serve every hash; otherwise the one it stores. */
-static bool hash_is_stored(const struct vhost *h, enum scram_hash hash)
-{
-    static const char *const names[] = {[SCRAM_SHA1] = "sha", [SCRAM_SHA256] = "sha256", [SCRAM_SHA512] = "sha512"};
-    return auth_stores_plain(h->name) || str_eq(opt_str(h->options, "auth_scram_hash"), str_of(names[hash]));
-}
-
 unsigned c2s_mechanisms(const struct c2s *c)
 {
     const struct vhost *h = c2s_vhost(c);
     unsigned set = 0;
     for (enum sasl_mech m = 0; m < SASL_MECH__COUNT; m++) {
         const struct sasl_mech_info *i = sasl_mech_info(m);
-        if (i->scram ? hash_is_stored(h, i->hash) && (!i->plus || conn_is_tls(c->conn)) : true)
+        if (i->scram ? auth_serves_scram(h->name, i->hash) && (!i->plus || conn_is_tls(c->conn)) : true)
             set |= SASL_MECH_BIT(m);
     }
     return set & ~disabled_mechanisms(h);

@@ -132,9 +132,8 @@ void router_answer_iq(struct stanza **sp, unsigned host, enum iq_to to)
         return;
     struct iq_job job = {*sp, e, host};
     *sp = NULL;
-    /* yieldcheck: a handler that waits runs here only when the caller said it may (router_route_waiting). */
     if (!e->waits || (may_wait && may_wait == fiber_self()))
-        answer_on_fiber(job);
+        answer_on_fiber(job); /* yieldcheck: one that waits runs here only for router_route_waiting */
     else
         fiber_run(iq_fiber, &job);
 }

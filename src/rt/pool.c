@@ -136,11 +136,12 @@ void pool_run(struct pool *p, pool_fn fn, void *arg)
     *p->tail = &j;
     p->tail = &j.next;
     p->waiting++;
-    if (p->waiting > p->idle && p->started < p->max)
+    bool wake = p->waiting <= p->idle || p->started == p->max;
+    if (!wake)
         start_thread(p);
-    else if (p->idle)
-        pthread_cond_signal(&p->work);
     pthread_mutex_unlock(&p->lock);
+    if (wake) /* after the unlock: the woken thread would run into the lock at once */
+        pthread_cond_signal(&p->work);
     fiber_suspend("pool");
 }
 
