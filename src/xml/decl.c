@@ -51,7 +51,7 @@ static bool value(struct decl *d, struct str *out)
     if (d->p == d->end || *d->p != quote)
         return refuse(d);
     *out = str_n(start, (size_t)(d->p++ - start));
-    return out->n > 0 || refuse(d);
+    return true;
 }
 
 struct fields {
@@ -99,7 +99,7 @@ int xml_decl_scan(const char *p, const char *end, bool document, enum xml_error 
         return d.bad ? -1 : 0;
     if (!document && !str_eq(f.version, S("1.0")))
         return -1;
-    if (f.encoding.p && !xml_is(f.encoding.p[0], XML_C_START))
+    if (f.encoding.p && !(f.encoding.n && xml_is(f.encoding.p[0], XML_C_START)))
         return -1;
     if (f.standalone.p && !str_eq(f.standalone, S("yes")) && !str_eq(f.standalone, S("no")))
         return -1;

@@ -15,6 +15,24 @@ static enum outside refuse(struct xml_parser *x, const char *why, const char *p)
     return OUT_ERROR;
 }
 
+static bool cut_outside(struct xml_parser *x)
+{
+    if (x->step == XML_STEP_MORE)
+        x->why = x->cut ? "partial character" : "unclosed token";
+    return false;
+}
+
+static enum outside literal(struct xml_parser *x, const char *p)
+{
+    p = xml_parser_skip(x, p + 1, str_n(p, 1));
+    if (!p) {
+        cut_outside(x);
+        return OUT_ERROR;
+    }
+    bool ends = p == x->buf + x->len || xml_is(*p, XML_C_SPACE) || *p == '>' || *p == '%' || *p == '[';
+    return ends ? OUT_WORD : refuse(x, WHY_TOKEN, p);
+}
+
 /* Text outside of the element: expat reads it as a word of a DTD, when it can. */
 static enum outside word(struct xml_parser *x, const char *p)
 {
@@ -22,18 +40,40 @@ static enum outside word(struct xml_parser *x, const char *p)
     if (memchr(",[]()|>", *p, 7))
         return OUT_WORD;
     if (*p == '"' || *p == '\'')
-        return memchr(p + 1, *p, (size_t)(end - p - 1)) ? OUT_WORD : refuse(x, "unclosed token", p);
+        return literal(x, p);
+    /* only a name, not every token, may be followed by "*", "+" or "?" */
+    size_t follow = xml_is(*p, XML_C_START) || xml_name_char_len(p, end, true) > 0 ? 0 : 3;
     while (p < end) {
         int n = xml_high(*p) ? xml_name_char_len(p, end, false) : xml_is(*p, XML_C_NAME);
-        if (n == 0 && xml_high(*p))
+        if (n <= 0 && xml_high(*p) && xml_parser_cut(x, p))
             return refuse(x, "partial character", p);
         if (n <= 0)
             break;
         p += n;
     }
-    if (p == start || (p < end && !xml_is(*p, XML_C_SPACE) && !memchr(">),|[%+*?", *p, 9)))
+    if (p > start && p[-1] == ':')
+        follow = 3;
+    if (p == end && p > start + 1 && p[-1] == ':')
+        return refuse(x, "unclosed token", start);
+    if (p == start || (p < end && !xml_is(*p, XML_C_SPACE) && !memchr("*+?>),|[%" + follow, *p, 9 - follow)))
         return refuse(x, WHY_TOKEN, p);
     return OUT_WORD;
+}
+
+/* "<!", of a DTD as far as expat can tell. */
+static enum outside declared(struct xml_parser *x, const char *p)
+{
+    const char *end = x->buf + x->len, *q = p + 2;
+    if (q < end && *q == '[')
+        return OUT_WORD;
+    if (q < end && *q == '-')
+        return refuse(x, q + 1 == end ? "unclosed token" : WHY_TOKEN, p);
+    while (q < end && xml_is(*q, XML_C_START))
+        q++;
+    if (q == end)
+        return refuse(x, "unclosed token", p);
+    bool word = q > p + 2 && (xml_is(*q, XML_C_SPACE) || *q == '%');
+    return word ? OUT_WORD : refuse(x, WHY_TOKEN, p);
 }
 
 static enum outside markup(struct xml_parser *x, const char *p)
@@ -43,7 +83,7 @@ static enum outside markup(struct xml_parser *x, const char *p)
         return refuse(x, "unclosed token", p);
     if (xml_high(c) || xml_is(c, XML_C_START))
         return OUT_ELEMENT;
-    return c == '!' ? OUT_WORD : refuse(x, WHY_TOKEN, p);
+    return c == '!' ? declared(x, p) : refuse(x, WHY_TOKEN, p);
 }
 
 static bool is_misc(const struct xml_parser *x, const char *p)
@@ -58,8 +98,7 @@ static enum outside outside(struct xml_parser *x)
     while (*(p = xml_skip_space(p)) && is_misc(x, p)) {
         p = xml_parser_misc(x, p);
         if (!p) {
-            if (x->step == XML_STEP_MORE)
-                x->why = x->cut ? "partial character" : "unclosed token";
+            cut_outside(x);
             return OUT_ERROR;
         }
     }
@@ -73,12 +112,10 @@ static bool declaration(struct xml_parser *x)
 {
     enum xml_error error;
     const char *p = x->buf + x->at, *end = x->buf + x->len;
-    if (end - p < 6 || memcmp(p, "<?xml", 5) != 0 || !(xml_is(p[5], XML_C_SPACE) || p[5] == '?'))
+    if (end - p < 6 || memcmp(p, "<?xml", 5) != 0 || !(xml_is(p[5], XML_C_SPACE) || memcmp(p + 5, "?>", 2) == 0))
         return true;
-    if (!memmem(p, (size_t)(end - p), "?>", 2)) {
-        x->why = "unclosed token";
-        return false;
-    }
+    if (!xml_parser_skip(x, p, S("?>")))
+        return cut_outside(x);
     int n = xml_decl_scan(p, end, true, &error, &x->why);
     if (n <= 0)
         return false;
@@ -133,6 +170,8 @@ static bool epilog(struct xml_parser *x)
     case OUT_END:
         return true;
     case OUT_ERROR:
+        if (strcmp(x->why, XML_WHY_MISPLACED) == 0)
+            x->why = "junk after document element";
         return false;
     default:
         x->why = "junk after document element";

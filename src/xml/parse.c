@@ -70,13 +70,16 @@ static const char *complete(struct xml_parser *x, enum xml_step step, const char
     return NULL;
 }
 
+/* Small enough that buffer, nodes and the state of a stanza in pieces fit an arena's first block. */
+#define FIRST_NODES 640
+#define MORE_NODES 512
+
 void *xml_take_slow(struct xml_parser *x, size_t n)
 {
 #ifndef XML_TAKE_PLAIN
-    enum { PIECE = 1024 };
-    if (n <= PIECE / 4) {
-        x->spare = arena_alloc(x->arena, PIECE);
-        x->spare_end = x->spare + PIECE;
+    if (n <= MORE_NODES / 2) {
+        x->spare = arena_alloc(x->arena, MORE_NODES);
+        x->spare_end = x->spare + MORE_NODES;
         return xml_take(x, n);
     }
 #endif
@@ -97,19 +100,26 @@ void xml_parser_init(struct xml_parser *x, struct arena *a, const struct xml_lim
 #ifdef XML_TAKE_PLAIN
     x->buf = arena_alloc(a, (size_t)cap + XML_SLACK);
 #else
-    /* Buffer and first nodes in one piece; a chat stanza needs no second. */
-    size_t bytes = ((size_t)cap + XML_SLACK + 7) & ~(size_t)7, nodes = cap < 512 ? 1280 : 512;
-    x->buf = arena_alloc(a, bytes + nodes);
+    /* Buffer and first nodes in one piece. */
+    size_t bytes = ((size_t)cap + XML_SLACK + 7) & ~(size_t)7;
+    x->buf = arena_alloc(a, bytes + FIRST_NODES);
     x->spare = x->buf + bytes;
-    x->spare_end = x->spare + nodes;
+    x->spare_end = x->spare + FIRST_NODES;
 #endif
     memset(x->buf, 0, XML_SLACK);
 }
 
-void xml_parser_moved(struct xml_parser *x)
+struct xml_parser *xml_parser_keep(const struct xml_parser *x)
 {
-    if (x->frames_cap == XML_INLINE_FRAMES)
-        x->frames = x->inlined;
+    uint32_t frames = x->depth + 3 < XML_INLINE_FRAMES ? x->depth + 3 : XML_INLINE_FRAMES;
+    size_t n = offsetof(struct xml_parser, inlined) + frames * sizeof(x->inlined[0]);
+    struct xml_parser *kept = arena_alloc(x->arena, n);
+    memcpy(kept, x, n);
+    if (x->frames == x->inlined) {
+        kept->frames = kept->inlined;
+        kept->frames_cap = frames;
+    }
+    return kept;
 }
 
 uint32_t xml_parser_fill(struct xml_parser *x, const char *data, size_t n)
@@ -132,16 +142,25 @@ void xml_parser_grow(struct xml_parser *x, uint32_t cap)
 
 /* ---- characters ---- */
 
+bool xml_parser_cut(const struct xml_parser *x, const char *p)
+{
+    unsigned char c = (unsigned char)*p;
+    return x->document && end_of(x) - p < (c < 0xc0 || c > 0xf4 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4);
+}
+
+static const char *cut(struct xml_parser *x, enum xml_state st, const char *p)
+{
+    x->cut = true;
+    return more(x, st, p);
+}
+
 /* Over one character >= 0x80; NULL also when it is cut. */
 static const char *high_char(struct xml_parser *x, const char *p, enum xml_state st)
 {
     int n = xml_char_len(p, end_of(x));
     if (LIKELY(n > 0))
         return p + n;
-    if (n < 0)
-        return xml_fail(x, XML_ERR_UTF8, WHY_TOKEN, p);
-    x->cut = true;
-    return more(x, st, p);
+    return n == 0 || xml_parser_cut(x, p) ? cut(x, st, p) : xml_fail(x, XML_ERR_UTF8, WHY_TOKEN, p);
 }
 
 /* Over one reference. */
@@ -174,15 +193,25 @@ static bool name_too_long(struct xml_parser *x, const char *p)
     return offset(x, p) - x->mark > x->lim->max_name;
 }
 
-/* Prefix of the name from mark to p goes to *prefix_n; only one colon, and an NCName on both sides of it. */
-static bool name_parts(struct xml_parser *x, const char *p, size_t *prefix_n)
+/* One colon at most, with an NCName on both sides; `open`: the name may go on after p. */
+static bool name_parts(struct xml_parser *x, const char *p, bool open, size_t *prefix_n)
 {
     const char *name = x->buf + x->mark, *colon = memchr(name, ':', (size_t)(p - name));
     *prefix_n = 0;
     if (!colon)
         return true;
     *prefix_n = (size_t)(colon - name);
-    return *prefix_n > 0 && xml_ncname(str_n(colon + 1, (size_t)(p - colon - 1)));
+    struct str local = str_n(colon + 1, (size_t)(p - colon - 1));
+    return *prefix_n > 0 && ((open && local.n == 0) || xml_ncname(local));
+}
+
+/* The name ends at p in a byte >= 0x80 that cannot be part of it. What is wrong before p comes first, however it is cut. */
+static const char *bad_name_char(struct xml_parser *x, const char *p, enum xml_state st)
+{
+    size_t prefix_n;
+    if (st != XML_ST_END_TAG && !name_parts(x, p, true, &prefix_n))
+        return bad_token(x, p);
+    return xml_char_len(p, end_of(x)) < 0 ? xml_fail(x, XML_ERR_UTF8, WHY_TOKEN, p) : bad_token(x, p);
 }
 
 static const char *name_slow(struct xml_parser *x, const char *p, enum xml_state st, size_t *prefix_n)
@@ -197,17 +226,17 @@ static const char *name_slow(struct xml_parser *x, const char *p, enum xml_state
         if (!xml_high(*p))
             break;
         int n = xml_name_char_len(p, end_of(x), start && offset(x, p) == x->mark);
+        if (n == 0 || (n < 0 && xml_parser_cut(x, p)))
+            return cut(x, st, p);
         if (n < 0)
-            return xml_char_len(p, end_of(x)) < 0 ? xml_fail(x, XML_ERR_UTF8, WHY_TOKEN, p) : bad_token(x, p);
-        if (n == 0) {
-            x->cut = true;
-            return more(x, st, p);
-        }
+            return bad_name_char(x, p, st);
         p += n;
     }
-    if (p == end_of(x))
-        return more(x, st, p);
-    return name_parts(x, p, prefix_n) ? p : bad_token(x, p);
+    bool open = p == end_of(x);
+    /* an end tag is only compared, so its colons do not matter */
+    if (st != XML_ST_END_TAG && !name_parts(x, p, open, prefix_n))
+        return bad_token(x, p);
+    return open ? more(x, st, p) : p;
 }
 
 /* Over the rest of the name that starts at mark. */
@@ -682,8 +711,7 @@ static inline const char *start_tag(struct xml_parser *x, const char *p, enum xm
 
 /* ---- what a '<' opens ---- */
 
-/* Comments and PIs of a document: over them, or NULL. They are cut out of the run by xml_decode_text. */
-static const char *skip_until(struct xml_parser *x, const char *p, struct str stop)
+const char *xml_parser_skip(struct xml_parser *x, const char *p, struct str stop)
 {
     for (;; p++) {
         p = xml_span(p, stop.p[0], stop.p[0], stop.p[0]);
@@ -701,6 +729,7 @@ static const char *skip_until(struct xml_parser *x, const char *p, struct str st
     }
 }
 
+/* What is skipped stays in the run of text and is cut out by xml_decode_text. */
 static void spoil_raw(struct xml_parser *x)
 {
     x->decode = true;
@@ -713,7 +742,7 @@ static const char *comment(struct xml_parser *x, const char *p)
     if (!x->document)
         return xml_fail(x, XML_ERR_RESTRICTED, "comment", p);
     spoil_raw(x);
-    p = skip_until(x, p + 4, S("--"));
+    p = xml_parser_skip(x, p + 4, S("--"));
     if (!p)
         return NULL;
     return *p == '>' ? p + 1 : stuck(x, XML_ST_LT, p);
@@ -732,13 +761,15 @@ static const char *instruction(struct xml_parser *x, const char *p)
         return NULL;
     struct str target = str_n(x->buf + x->mark, offset(x, p) - x->mark);
     x->mark = mark;
-    if (str_eq(target, S("xml")))
-        return xml_fail(x, XML_ERR_NOT_WELL_FORMED, "XML or text declaration not at start of entity", p);
-    if (str_ieq_ascii(target, S("xml")) || prefix_n)
+    bool declaration = str_eq(target, S("xml"));
+    if (prefix_n || (!declaration && str_ieq_ascii(target, S("xml"))))
         return bad_token(x, p);
-    if (p[0] == '?' && p[1] == '>')
-        return p + 2;
-    return xml_is(*p, XML_C_SPACE) ? skip_until(x, p, S("?>")) : stuck(x, XML_ST_LT, p);
+    if (p[0] != '?' && !xml_is(*p, XML_C_SPACE))
+        return stuck(x, XML_ST_LT, p);
+    p = p[0] == '?' && p[1] != '>' ? stuck(x, XML_ST_LT, p + 1) : xml_parser_skip(x, p, S("?>"));
+    if (p && declaration)
+        return xml_fail(x, XML_ERR_NOT_WELL_FORMED, XML_WHY_MISPLACED, p);
+    return p;
 }
 
 const char *xml_parser_misc(struct xml_parser *x, const char *p)

@@ -16,6 +16,8 @@
 #define XML_MAX_REF 32       /* bytes of one reference in a stream */
 #define XML_MAX_BINDINGS 128 /* prefixes in scope: lookups are linear */
 
+#define XML_WHY_MISPLACED "XML or text declaration not at start of entity"
+
 enum xml_state {
     XML_ST_TEXT,      /* in character data; mark: start of the run */
     XML_ST_LT,        /* at a '<' whose next bytes are missing */
@@ -108,12 +110,16 @@ void xml_parser_init(struct xml_parser *x, struct arena *a, const struct xml_lim
 /* Appends as much as fits in `cap`; bytes taken. */
 uint32_t xml_parser_fill(struct xml_parser *x, const char *data, size_t n);
 void xml_parser_grow(struct xml_parser *x, uint32_t cap);
-/* Where x stands after a move to another place (its frames may be part of it). */
-void xml_parser_moved(struct xml_parser *x);
+/* Copy in its arena, with fewer frames inlined than x has. */
+struct xml_parser *xml_parser_keep(const struct xml_parser *x);
 /* Goes on until bytes are missing or something is complete. */
 enum xml_step xml_parser_run(struct xml_parser *x);
 /* Over the comment ("<!--") or processing instruction ("<?") at p, in a document and outside of its element. */
 const char *xml_parser_misc(struct xml_parser *x, const char *p);
+/* Over characters up to and including `stop`, in a document. */
+const char *xml_parser_skip(struct xml_parser *x, const char *p, struct str stop);
+/* expat asks first whether all bytes of a character are there, and only then whether they are right. */
+bool xml_parser_cut(const struct xml_parser *x, const char *p);
 /* NULL, after noting the error. */
 const char *xml_fail(struct xml_parser *x, enum xml_error code, const char *why, const char *p);
 /* Error in what a tag means rather than in its characters: at once in a stream, at the tag's end in a document. */

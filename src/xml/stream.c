@@ -14,6 +14,7 @@
 #define WINDOW_FIRST 512
 #define WINDOW_LEAST 64
 #define MAX_DECL 256
+#define USUAL_NAME S("stream:stream")
 
 enum phase { PHASE_PROLOG, PHASE_HEADER, PHASE_CONTENT, PHASE_ENDING, PHASE_CLOSED, PHASE_DEAD };
 
@@ -110,8 +111,9 @@ static enum xml_event fail(struct xml_stream *s, enum xml_error error)
 static bool usual_header(const struct xml_parser *x)
 {
     const struct xml_binding *b = x->tag.bindings;
-    return b && !b->next && str_eq(b->prefix, xml_ns_stream_binding.prefix) && b->tok == TOK_NS_STREAM &&
-           x->frames[1].def.tok != TOK_NONE && x->tag.qname_n == 13;
+    struct str name = str_n(x->buf + x->tag.start + 1, x->tag.qname_n);
+    return str_eq(name, USUAL_NAME) && b && !b->next && str_eq(b->prefix, xml_ns_stream_binding.prefix) && b->tok == TOK_NS_STREAM &&
+           x->frames[1].def.tok != TOK_NONE;
 }
 
 static struct str keep(char **at, struct str s)
@@ -157,7 +159,7 @@ static void set_surroundings(const struct xml_stream *s, struct xml_parser *x)
         around->def.uri = S("");
         return;
     }
-    x->outer_name = s->outer ? s->outer->root_name : S("stream:stream");
+    x->outer_name = s->outer ? s->outer->root_name : USUAL_NAME;
     around->bindings = s->outer ? s->outer->bindings : &xml_ns_stream_binding;
     around->def = s->outer ? s->outer->def
                            : (struct xml_default){.uri = token_str(s->def_tok), .tok = s->def_tok};
@@ -212,11 +214,8 @@ static bool prolog(struct xml_stream *s, struct xml_parser *x)
 
 static enum xml_event suspend(struct xml_stream *s, struct xml_parser *x)
 {
-    if (!s->work) {
-        s->work = arena_alloc(x->arena, sizeof(*x));
-        memcpy(s->work, x, sizeof(*x));
-        xml_parser_moved(s->work);
-    }
+    if (!s->work)
+        s->work = xml_parser_keep(x);
     return XML_MORE;
 }
 
@@ -241,7 +240,7 @@ static uint32_t first_window(const struct xml_stream *s, size_t n)
 
 static void grow(const struct xml_stream *s, struct xml_parser *x)
 {
-    uint32_t cap = x->cap < 256 ? 512 : x->cap * 2, max = max_bytes(s);
+    uint32_t cap = x->cap < 128 ? 256 : x->cap * 2, max = max_bytes(s);
     xml_parser_grow(x, cap < max ? cap : max);
 }
 
