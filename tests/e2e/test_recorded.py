@@ -1,0 +1,226 @@
+"""Dialogues recorded from ejabberd 25.03, replayed. Where RFC 6120/6121 ask for something else than ejabberd does, the RFC is
+followed: DIFFERENT says what is expected instead and why."""
+import contextlib
+import json
+import pathlib
+from xml.sax.saxutils import quoteattr
+
+import pytest
+
+import sasl
+from recorded import meaning, parse, to_bytes
+from xmppstream import NS, Ended, Timeout, local, namespace, q
+
+DATA = pathlib.Path(__file__).parent / "data"
+STREAMS = json.loads((DATA / "streams.json").read_text())["cases"]
+STANZAS = json.loads((DATA / "stanzas.json").read_text())["cases"]
+USERS = ("u1", "u2", "u3", "off", "admin")
+
+
+def configure(config):
+    del config["modules"]["mod_time"]  # not loaded in the recordings
+
+
+def stream_error(condition):
+    return [("stream error", condition)], True
+
+
+def failure(condition):
+    return [("sasl", "failure", condition)], False
+
+
+def bounced(to):
+    return [("message", "error", "m", to, None, ("cancel", "service-unavailable"), ["{jabber:client}body"])]
+
+
+def delivered(to):
+    return [("message", "chat", "m", "u1@localhost/r1", to, None, ["{jabber:client}body"])]
+
+
+# name -> (meanings of the last step, whether the stream ends)
+DIFFERENT_STREAMS = {
+    "wrong default namespace": stream_error("invalid-namespace"),           # RFC 6120 §4.9.3.10
+    "other root element": stream_error("bad-format"),                       # §4.9.3.1; invalid-xml is for failed validation
+    "root without prefix": stream_error("invalid-namespace"),               # content in the streams' namespace, §4.8.2
+    "malformed to": stream_error("improper-addressing"),                    # §4.9.3.7
+    "malformed from": stream_error("invalid-from"),                         # §4.9.3.9
+    "version text": stream_error("bad-format"),                             # §4.9.3.1
+    "encoding ISO-8859-1": stream_error("unsupported-encoding"),            # §11.6: UTF-8 only
+    "encoding unknown": stream_error("unsupported-encoding"),
+    "encoding UTF-16 bytes": stream_error("not-well-formed"),               # no UTF-8
+    "XML 1.1": stream_error("not-well-formed"),                             # §11.5: XML 1.0
+    "DTD": stream_error("restricted-xml"),                                  # §11.1 for all that follow
+    "comment inside stream": stream_error("restricted-xml"),
+    "processing instruction inside stream": stream_error("restricted-xml"),
+    "undefined entity": stream_error("restricted-xml"),
+    "second stream header after bind": stream_error("restricted-xml"),      # its declaration is a processing instruction here
+    "undeclared prefix": stream_error("bad-namespace-prefix"),              # §4.9.3.2
+    "bad base64": failure("incorrect-encoding"),                            # §6.5.5
+    "initial response =": failure("malformed-request"),                     # §6.5.7: decoded, but no PLAIN message
+    "PLAIN without NUL": failure("malformed-request"),
+    "empty auth": ([("sasl", "challenge")], False),                         # §6.4.3: PLAIN starts with the client
+    "X-OAUTH2 bad token": failure("invalid-mechanism"),                     # not offered yet
+    "auth twice": stream_error("invalid-namespace"),                        # a stream header was due, §6.4.6
+    "stanza before bind": stream_error("not-authorized"),                   # §7.1
+    "bind type get": stream_error("not-authorized"),
+    "session before bind": stream_error("not-authorized"),
+    "from malformed": stream_error("invalid-from"),                         # §8.1.2.1
+    # Text between stanzas can be ignored or refused; it is refused as what no stream contains (§4.9.3.1).
+    "text between stanzas": stream_error("bad-format"),
+}
+# name -> (meanings the sender receives, {others: meanings})
+DIFFERENT_STANZAS = {
+    "message type normal to offline user": (bounced("off@localhost"), {}),  # no offline storage: bounced (RFC 6121 §8.5.2.2.1)
+    "message type chat to offline user": (bounced("off@localhost"), {}),
+    "message type foo to offline user": (bounced("off@localhost"), {}),
+    "message to offline full JID": (bounced("off@localhost/r"), {}),
+    "message type headline to unknown user": ([], {}),                      # RFC 6121 §8.5.1 leaves the choice
+    # The address arrives prepared, and as the sender chose it (no resource put in its place).
+    "message to 'U1@LOCALHOST'": (delivered("u1@localhost"), {}),
+    "message to '\uff55\uff11@localhost'": (delivered("u1@localhost"), {}),
+    "message to nonexistent resource of online user": ([], {"u2@localhost/r2": delivered("u2@localhost/none")}),
+}
+# Destinations that are services of modules which have no effect yet.
+SERVICES = ("conference.localhost", "pubsub.localhost", "upload.localhost", "proxy.localhost")
+
+
+@pytest.fixture(scope="module")
+def people(server):
+    for user in USERS:
+        server.api("register", user=user, host="localhost", password=user.replace("u", "pw") if user[0] == "u" else user)
+
+
+def password(user):
+    return user.replace("u", "pw") if user[0] == "u" else user
+
+
+def same(got, want, s):
+    if got != want:
+        pytest.fail(f"got  {got}\nwant {want}\n{s.transcript()}", pytrace=False)
+
+
+def with_features(s):
+    s.open_features()
+    return s
+
+
+def start(server, how, name):
+    if name == "starttls on TLS":
+        return with_features(server.stream(server.tls, tls="direct"))
+    s = server.stream()
+    if how.startswith("log in"):
+        s.login("u1", "pw1", "r1")
+    elif how.startswith("open stream"):
+        with_features(s)
+    if "authenticate" in how:
+        s.authenticate("u1", "pw1")
+        s.open_features()
+    return s
+
+
+def sync(s, state):
+    """Something the server answers in every state, so that what it sent before is known to be complete."""
+    if state.startswith("log in"):
+        s.send("<iq type='get' id='sync'><ping xmlns='urn:xmpp:ping'/></iq>")
+        s.expect_id("sync")
+    elif "authenticate" in state:
+        s.send(f"<iq type='set' id='sync'><bind xmlns='{NS['bind']}'/></iq>")
+        s.expect_id("sync")
+    else:
+        s.auth_raw("SYNC", b"x")
+        s.expect(lambda e: namespace(e) == NS["sasl"] and local(e) == "failure" and local(e[0]) == "invalid-mechanism", "sync")
+
+
+def converse(s, case, want_ended):
+    """Plays the steps; returns the meanings of what came after the last one, and whether the stream ended."""
+    state = case["start"]
+    for i, step in enumerate(case["steps"]):
+        last = i == len(case["steps"]) - 1
+        s.items.clear()
+        s.send_bytes(to_bytes(step["send"]))
+        if not last:
+            n = len(parse(step["receive"])[0])
+            s.wait(lambda n=n: len(s.items) >= n, f"answers to {step['send'][:60]}")
+            if any(local(e) == "success" for e in s.items):
+                s._new_parser()  # the next header is a new document
+        elif want_ended:
+            s.expect_eof()
+        elif ":stream" in to_bytes(step["send"]).decode(errors="replace"):
+            s.wait(lambda: s.header is not None and len(s.items) >= len(parse(step["receive"])[0]), "the stream header")
+            if not s.items:
+                sync(s, state)
+        elif "success" in step["receive"]:
+            s.wait(lambda: s.items, "success")
+        else:
+            try:
+                sync(s, state)
+            except Ended:
+                pass
+    return [meaning(e) for e in s.items], s.stream_ended
+
+
+@pytest.mark.parametrize("case", STREAMS, ids=lambda c: c["name"])
+def test_stream(server, people, streams, case):
+    want, ended = parse(case["steps"][-1]["receive"])
+    want = [meaning(e) for e in want]
+    ended = ended or case["closed"]
+    if case["name"] in DIFFERENT_STREAMS:
+        want, ended = DIFFERENT_STREAMS[case["name"]]
+    s = streams(start(server, case["start"], case["name"]))
+    got, got_ended = converse(s, case, ended)
+    if case["name"].startswith("bind with"):
+        got, want = [m[:3] for m in got], [m[:3] for m in want]
+    same((got, got_ended), (want, ended), s)
+
+
+# --- stanzas ---
+
+def needs_module(case):
+    """Of a module that has no effect yet: a service, the roster."""
+    if any(f"type='{t}'" in case["send"] for t in ("subscribe", "unsubscribe")):
+        return True
+    return any(f"{name}\"" in case["send"] or f"{name}'" in case["send"] for name in SERVICES) or "announce" in case["name"]
+
+
+@pytest.fixture
+def sessions(server, people):
+    """The sessions the recordings were made with."""
+    opened = {}
+    for user, resource in (("u1", "r1"), ("u2", "r2"), ("u3", "r3")):
+        s = server.stream()
+        opened[f"{user}@localhost/{resource}"] = s.login(user, password(user), resource, presence=True)
+    yield opened
+    for s in opened.values():
+        s.drop()
+
+
+def destination(case):
+    attr = case["send"].partition("to=")[2]
+    return attr[1:].partition(attr[0])[0].partition("/")[0] if attr else ""
+
+
+@pytest.mark.parametrize("case", [c for c in STANZAS if not needs_module(c)], ids=lambda c: f"{c['group']}: {c['name']}"[:80])
+def test_stanza(server, sessions, case):
+    sender = sessions[case["from"]]
+    want = [meaning(e) for text in case["receive"] for e in parse(text)[0]]
+    others = {who: [meaning(e, who) for text in texts for e in parse(text)[0]] for who, texts in case["others"].items()}
+    if case["name"] in DIFFERENT_STANZAS:
+        want, others = DIFFERENT_STANZAS[case["name"]][0], DIFFERENT_STANZAS[case["name"]][1]
+    for s in sessions.values():
+        s.items.clear()
+    sender.send_bytes(to_bytes(case["send"]))
+    # Behind the stanza on its own way: what it caused is there when the answers are.
+    to = destination(case)
+    ways = [None, "localhost"] + ([to] if to.endswith("@localhost") and "@" in to and " " not in to and "<" not in to else [])
+    for i, way in enumerate(ways):
+        sender.send(f"<iq type='get' id='way{i}'{f' to={quoteattr(way)}' if way else ''}><ping xmlns='urn:xmpp:ping'/></iq>")
+    for i, _ in enumerate(ways):
+        sender.expect_id(f"way{i}")
+    with contextlib.suppress(Timeout):
+        sender.wait(lambda: len(sender.items) >= len(want), "answers")
+    same([meaning(e) for e in sender.items], want, sender)
+    for who, expected in others.items():
+        other = sessions[who]
+        other.wait(lambda: len(other.items) >= len(expected), "what others receive")
+        other.ping()
+        same([meaning(e, who) for e in other.items], expected, other)
