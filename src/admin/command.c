@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#define NEAREST_MAX 100
+
 extern const struct cmd_entry *const __start_admin_cmds[];
 extern const struct cmd_entry *const __stop_admin_cmds[];
 
@@ -130,6 +132,8 @@ struct str command_nearest(struct str name)
 {
     struct str best = STR_NULL;
     unsigned least = 256;
+    if (name.n > NEAREST_MAX)
+        name.n = NEAREST_MAX; /* the cost grows with it */
     for (size_t i = 0; i < table_count; i++) {
         if (table[i].d->flags & CMD_INTERNAL)
             continue;

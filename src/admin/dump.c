@@ -38,16 +38,20 @@ static void tags(struct buf *out, const struct command *cmd, const struct cmd_sh
     buf_deinit(&b);
 }
 
-static void term(struct buf *out, const char *name, const struct type *t)
+static void type_text(struct buf *out, const struct type *t)
 {
     struct buf b = BUF_INIT;
-    if (name)
-        buf_printf(&b, "{%s,", name);
-    type_print_term(&b, t);
-    if (name)
-        buf_add_c(&b, '}');
+    type_print(&b, t);
     json_out_str(out, buf_str(&b));
     buf_deinit(&b);
+}
+
+static void renames(struct buf *out, const struct admin_cmd *d)
+{
+    buf_add_str(out, S(",\"old_argument_names\":{"));
+    for (unsigned i = 0; i < d->rename_count; i++)
+        buf_printf(out, "%s\"%s\":\"%s\"", i ? "," : "", d->renames[i].old_name, d->renames[i].name);
+    buf_add_c(out, '}');
 }
 
 static void shape(struct buf *out, const struct command *cmd, const struct cmd_shape *s)
@@ -61,16 +65,15 @@ static void shape(struct buf *out, const struct command *cmd, const struct cmd_s
     buf_add_str(out, S(",\"args\":["));
     for (unsigned i = 0; i < s->arg_count; i++) {
         buf_printf(out, "%s{\"name\":\"%s\",\"type\":", i ? "," : "", s->args[i].name);
-        term(out, NULL, &s->args[i]);
+        type_text(out, &s->args[i]);
         member(out, "help", s->args[i].help);
         buf_add_c(out, '}');
     }
-    buf_add_str(out, S("],\"result\":"));
-    term(out, s->result->name, s->result);
-    buf_add_str(out, S(",\"args_rename\":\"["));
-    for (unsigned i = 0; i < d->rename_count; i++)
-        buf_printf(out, "%s{%s,%s}", i ? "," : "", d->renames[i].old_name, d->renames[i].name);
-    buf_add_str(out, S("]\""));
+    buf_printf(out, "],\"result\":{\"name\":\"%s\",\"type\":", s->result->name);
+    type_text(out, s->result);
+    member(out, "help", s->result->help);
+    buf_add_c(out, '}');
+    renames(out, d);
     texts(out, "example", s->example, s->example_count);
     texts(out, "shows", s->shows, s->shows_count);
     buf_add_c(out, '}');

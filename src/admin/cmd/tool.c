@@ -8,7 +8,7 @@ static int help(struct cmd_call *c)
 }
 
 ADMIN_CMD(help) = {
-    .tags = "ejabberdctl", .where = RUNS_HERE, .flags = CMD_READS | CMD_TOOL_ONLY, .run = help,
+    .tags = "ejabberdctl", .module = "ejabberd_ctl", .where = RUNS_HERE, .flags = CMD_READS | CMD_TOOL_ONLY, .run = help,
     .brief = "List commands, or explain one (command line tool only)",
     .text = "This command belongs to the command line tool; no other front end has it.",
     SHAPES({NO_ARGS, RESULT(T_RESCODE("res"))}),
