@@ -126,7 +126,7 @@ static int load(struct loader *l)
     return 0;
 }
 
-struct config *config_load(const char *file, const struct config_env *env, struct error *err)
+static struct config *load_from(const char *file, struct str text, const struct config_env *env, struct error *err)
 {
     struct arena *a = arena_new();
     arena_mark_secret(a); /* passwords of databases and components stand in it */
@@ -135,7 +135,8 @@ struct config *config_load(const char *file, const struct config_env *env, struc
     c->file = arena_cstr(a, str_of(file));
     const char *warnings[CONFIG_WARNINGS_MAX];
     struct str warned[CONFIG_WARNINGS_MAX];
-    struct loader l = {.arena = a, .err = err, .env = env, .file = c->file, .config = c, .warnings = warnings, .warned = warned};
+    struct loader l = {.arena = a, .err = err, .env = env, .file = c->file, .text = text, .config = c, .warnings = warnings,
+                       .warned = warned};
     if (load(&l)) {
         arena_release(&a);
         return NULL;
@@ -145,6 +146,16 @@ struct config *config_load(const char *file, const struct config_env *env, struc
     c->warnings = kept;
     c->warning_count = l.warning_count;
     return c;
+}
+
+struct config *config_load(const char *file, const struct config_env *env, struct error *err)
+{
+    return load_from(file, STR_NULL, env, err);
+}
+
+struct config *config_parse(const char *file, struct str text, const struct config_env *env, struct error *err)
+{
+    return load_from(file, text.p ? text : S(""), env, err);
 }
 
 struct config *config_hold(const struct config *c)

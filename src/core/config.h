@@ -80,6 +80,8 @@ struct config_env {
 
 /* Blocks (file reading): call before the shards run, or on the blocking pool. NULL: err says file:line:column, what was wrong, what was expected. */
 struct config *config_load(const char *file, const struct config_env *env, struct error *err);
+/* The same from text in memory, called `file` in messages; including files is an error there. */
+struct config *config_parse(const char *file, struct str text, const struct config_env *env, struct error *err);
 struct config *config_hold(const struct config *c);
 void config_release(struct config **c);
 

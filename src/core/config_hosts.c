@@ -16,13 +16,12 @@ struct host_source {
     struct yaml *map; /* options that differ from the global ones */
 };
 
-/* The entry for a host; keys are prepared before they are compared. */
+/* The entry for a host; hosts_known has prepared the keys. */
 static int entry_for(struct loader *l, const struct yaml *map, struct str host, const struct yaml **out)
 {
     *out = NULL;
     for (size_t i = 0; map && map->kind == YAML_MAP && i < map->n; i++) {
-        struct str key;
-        if (!jid_nameprep(l->arena, map->keys[i], &key) || !str_eq(key, host))
+        if (!str_eq(map->keys[i], host))
             continue;
         char got[96];
         if (*out)
@@ -40,8 +39,11 @@ static int hosts_known(struct loader *l, const char *option)
     const struct yaml *map = yaml_get(l->top, str_of(option));
     for (size_t i = 0; map && map->kind == YAML_MAP && i < map->n; i++) {
         struct str key;
-        if (jid_nameprep(l->arena, map->keys[i], &key) && config_host(l->config, key))
+        const struct vhost *h = jid_nameprep(l->arena, map->keys[i], &key) ? config_host(l->config, key) : NULL;
+        if (h) {
+            map->keys[i] = h->name;
             continue;
+        }
         const char **names = (const char **)ARENA_ARRAY(l->arena, char *, l->config->host_count);
         for (size_t k = 0; k < l->config->host_count; k++)
             names[k] = arena_cstr(l->arena, l->config->hosts[k].name);
@@ -101,6 +103,8 @@ static int take_own(struct loader *l, struct host_source *s)
     if (dup >= 0)
         return yaml_error(s->own->key_nodes[dup], l->err, "option '%.*s' of host '%.*s' is given twice", STR_ARG(s->own->keys[dup]),
                           STR_ARG(s->name));
+    if (s->own && s->own->n > CONFIG_TOP_MAX)
+        return yaml_error(s->own, l->err, "more than %d options", CONFIG_TOP_MAX);
     for (size_t i = 0; s->own && i < s->own->n; i++) {
         struct yaml *v = with_words(l, s, s->own->keys[i], s->own->items[i]);
         if (!v)
@@ -236,9 +240,6 @@ static int build_modules(struct loader *l, struct host_source *s, struct vhost *
         return 0;
     if (map->kind != YAML_MAP)
         return yaml_error(map, l->err, "option 'modules' must be a map, got %s", yaml_got(map, got));
-    ptrdiff_t dup = yaml_duplicate(map);
-    if (dup >= 0)
-        return yaml_error(map->key_nodes[dup], l->err, "module '%.*s' is given twice", STR_ARG(map->keys[dup]));
     if (!words_get(&s->words, S("HOST")))
         words_set(l->arena, &s->words, S("HOST"), yaml_scalar(l->arena, h->name, true, NULL));
     map = words_expand(l, &s->words, (struct yaml *)(uintptr_t)map);
@@ -260,7 +261,7 @@ static void warn_methods(struct loader *l, const struct options *o)
     size_t n = opt_list(o, "auth_method", &v);
     const struct yaml *where = opt_node(o, "auth_method");
     for (size_t i = 0; where && i < n; i++)
-        if (!str_eq(v[i], S("mnesia")) && !str_eq(v[i], S("sql")))
+        if (!str_eq(v[i], S("mnesia")) && !str_eq(v[i], S("internal")) && !str_eq(v[i], S("sql")))
             loader_warn(l, where, "authentication method '%.*s' of option 'auth_method' has no effect yet", STR_ARG(v[i]));
     struct str type = opt_str(o, "sql_type");
     if (str_eq(opt_str(o, "default_db"), S("sql")) && !str_eq(type, S("sqlite"))) {

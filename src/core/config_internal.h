@@ -8,6 +8,7 @@
 #include "core/option_type.h"
 
 #define CONFIG_MACROS_MAX 1000
+#define CONFIG_TOP_MAX 1000 /* entries of the top level or of a host: far above the number of options */
 #define CONFIG_INCLUDE_DEPTH 8
 #define CONFIG_FILES_MAX 100
 #define CONFIG_WARNINGS_MAX 1000
@@ -24,6 +25,7 @@ struct loader {
     struct error *err;
     const struct config_env *env;
     const char *file;
+    struct str text;       /* present: instead of the file */
     struct config *config;
     struct words macros, keywords;
     struct yaml *top;      /* after includes and macros */

@@ -21,7 +21,7 @@ static int place(struct loader *l, struct listen_conf *lc, const char *of)
     char got[96];
     if (!port)
         return yaml_error(lc->where, l->err, "%s has no 'port'", of);
-    if (yaml_int(port, &n)) {
+    if (yaml_int(port, &n) && n >= 0 && n <= 65535) {
         lc->port = (uint16_t)n;
     } else if (str_starts(port->text, S("unix:")) && port->text.n > 5 && port->text.n < 5 + 108) {
         lc->unix_path = str_n(port->text.p + 5, port->text.n - 5); /* sun_path has 108 bytes */

@@ -5,7 +5,6 @@
 #include "core/config_internal.h"
 #include "base/mem.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 bool option_secret(struct str name)
@@ -95,11 +94,10 @@ static int build_one(struct building *b, struct yaml *key, struct yaml *value)
         return unknown_option(b, key);
     if (b->src->host_config && !(d->flags & OPT_FLAG_HOST))
         return yaml_error(key, b->l->err, "option '%s' holds for the whole server and is not allowed in host_config", d->name);
-    char subject[200];
-    snprintf(subject, sizeof(subject), "option '%s'%s%s", d->name, b->src->of ? " of " : "", b->src->of ? b->src->of : "");
+    struct type_subject subject = {d->name, b->src->of, option_secret(str_of(d->name))};
     struct opt_entry *e = entry_add(b, d);
     e->node = value;
-    if (type_check(b->l->arena, d->type, subject, option_secret(str_of(d->name)), value, &e->value, b->l->err))
+    if (type_check(b->l->arena, d->type, &subject, value, &e->value, b->l->err))
         return -1;
     if (d->kind == OPT_LIST && !e->value.list) { /* a word instead of a list: allow_modules: all */
         struct str *one = ARENA_NEW(b->l->arena, struct str);

@@ -53,6 +53,8 @@ static struct yaml *joined(struct arena *a, const struct yaml *x, const struct y
 
 static int add_option(struct loader *l, struct merged *m, const struct yaml *from, size_t i)
 {
+    if (m->map->n == CONFIG_TOP_MAX)
+        return yaml_error(from->key_nodes[i], l->err, "more than %d options", CONFIG_TOP_MAX);
     for (size_t k = 0; k < m->map->n; k++) {
         if (!str_eq(m->map->keys[k], from->keys[i]))
             continue;
@@ -109,6 +111,8 @@ static int include_one(struct loader *l, struct merged *m, const struct yaml *na
     char got[96];
     if (name->kind != YAML_SCALAR || !name->text.n)
         return yaml_error(name, l->err, "option 'include_config_file' must name files, got %s", yaml_got(name, got));
+    if (l->text.p)
+        return yaml_error(name, l->err, "files cannot be included here");
     if (filter && filter_check(l, filter))
         return -1;
     struct str path = name->text;
@@ -138,7 +142,7 @@ static int read_into(struct loader *l, struct merged *m, const char *file, const
 {
     if (depth > CONFIG_INCLUDE_DEPTH || ++l->files > CONFIG_FILES_MAX)
         return yaml_error(where, l->err, "too many included files, or files that include each other");
-    struct yaml *y = yaml_read(l->arena, file, l->err);
+    struct yaml *y = l->text.p ? yaml_parse(l->arena, l->file, l->text, l->err) : yaml_read(l->arena, file, l->err);
     if (!y)
         return where ? err_wrap(l->err, "%s:%u:%u", where->file, where->line, where->column) : -1;
     char got[96];

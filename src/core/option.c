@@ -91,6 +91,8 @@ struct str opt_str(const struct options *o, const char *name)
         const struct yaml *y = e ? e->node : opt_default_rule(d->def);
         return y && y->kind == YAML_SCALAR ? y->text : STR_NULL;
     }
+    if (d->kind == OPT_LIST) /* joined when the set was built */
+        return e ? e->value.text : STR_NULL;
     def_kind(o, name, OPT_STR);
     if (e)
         return e->value.text;

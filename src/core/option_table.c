@@ -77,12 +77,14 @@ const struct opt_def *opt_def_find(const struct opt_group *g, struct str name)
 struct nearest {
     struct str name;
     const char *best;
-    unsigned distance;
+    unsigned distance; /* what comes next must be nearer than this */
 };
 
 static void nearest_try(struct nearest *n, const char *word)
 {
-    unsigned d = str_distance(n->name, str_of(word), n->distance);
+    unsigned d = n->distance ? str_distance(n->name, str_of(word), n->distance - 1) : 0;
+    if (n->name.n >= 4 && str_starts(str_of(word), n->name)) /* a word cut short is near, however much is missing */
+        d = 1;
     if (d < n->distance) {
         n->distance = d;
         n->best = word;
@@ -92,7 +94,7 @@ static void nearest_try(struct nearest *n, const char *word)
 static struct nearest nearest_start(struct str name)
 {
     /* Farther than a third of the word is a guess, not help. */
-    return (struct nearest){name, NULL, (unsigned)(name.n < 60 ? name.n / 3 + 2 : 20)};
+    return (struct nearest){name, NULL, (unsigned)(name.n < 60 ? name.n / 3 + 3 : 20)};
 }
 
 const char *opt_near_group(enum opt_group_kind kind, struct str name)

@@ -15,8 +15,7 @@ enum outcome { FITS = 0, WRONG = 1, REPORTED = -1 /* err is complete */ };
 struct checker {
     struct arena *arena;
     struct error *err;
-    const char *subject;
-    bool secret;
+    const struct type_subject *subject;
     char path[160];      /* ".contact" below the option itself */
     struct yaml *bad;    /* where it went wrong, and what was expected there */
     const char *bad_type;
@@ -51,6 +50,14 @@ static bool is_type(const char *p, const char *name)
 {
     size_t n = strlen(name);
     return !strncmp(p, name, n) && type_end(p, false) == p + n;
+}
+
+/* "option 'acme.contact' of module x" */
+static const char *subject(const struct checker *c, char out[400])
+{
+    snprintf(out, 400, "option '%s%s'%s%s", c->subject->option, c->path, c->subject->of ? " of " : "",
+             c->subject->of ? c->subject->of : "");
+    return out;
 }
 
 static int wrong(struct checker *c, const char *type, struct yaml *y)
@@ -302,7 +309,8 @@ static int check_entries(struct checker *c, const char *entry_type, bool unique,
         }
         /* Sizes are bounded by the file; lists that must be unique are short in practice. */
         if (unique && i < 10000 && entry.text.p && listed_before(out, entry.text)) {
-            yaml_error(y->items[i], c->err, "%s%s names '%.*s' twice", c->subject, c->path, STR_ARG(entry.text));
+            char words[400];
+            yaml_error(y->items[i], c->err, "%s names '%.*s' twice", subject(c, words), STR_ARG(entry.text));
             return REPORTED;
         }
         list_add(c, out, &entry, i);
@@ -333,7 +341,8 @@ static int repeated_key(struct checker *c, struct yaml *y)
     ptrdiff_t dup = yaml_duplicate(y);
     if (dup < 0)
         return FITS;
-    yaml_error(y->key_nodes[dup], c->err, "'%.*s' is given twice in %s%s", STR_ARG(y->keys[dup]), c->subject, c->path);
+    char words[400];
+    yaml_error(y->key_nodes[dup], c->err, "'%.*s' is given twice in %s", STR_ARG(y->keys[dup]), subject(c, words));
     return REPORTED;
 }
 
@@ -370,10 +379,10 @@ static int check_map(struct checker *c, const char *p, struct yaml *y)
         }
         rc = check(c, key_type, &key, &ignored);
         if (rc == WRONG) {
-            char got[96];
+            char got[96], whose[400];
             struct buf words = BUF_INIT;
             type_words(&words, key_type);
-            yaml_error(y->key_nodes[i], c->err, "every key of %s%s must be %.*s, got %s", c->subject, c->path,
+            yaml_error(y->key_nodes[i], c->err, "every key of %s must be %.*s, got %s", subject(c, whose),
                        STR_ARG(buf_str(&words)), yaml_got(&key, got));
             buf_deinit(&words);
             return REPORTED;
@@ -411,9 +420,9 @@ static int check_opts(struct checker *c, const char *p, struct yaml *y)
         const char *type = opts_type(args_of(p, "opts"), y->keys[i], c->arena, words, &n);
         if (!type) {
             const char *near = str_near(y->keys[i], words, n);
-            char got[96];
-            yaml_error(y->key_nodes[i], c->err, "unknown option %s of %s%s%s%s%s", yaml_got(y->key_nodes[i], got), c->subject,
-                       c->path, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+            char got[96], whose[400];
+            yaml_error(y->key_nodes[i], c->err, "unknown option %s of %s%s%s%s", yaml_got(y->key_nodes[i], got), subject(c, whose),
+                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
             return REPORTED;
         }
         rc = check_below(c, type, y->keys[i], y->items[i]);
@@ -484,19 +493,19 @@ static int check(struct checker *c, const char *type, struct yaml *y, struct opt
     return WRONG;
 }
 
-int type_check(struct arena *a, const char *type, const char *subject, bool secret, struct yaml *y, struct opt_value *out,
+int type_check(struct arena *a, const char *type, const struct type_subject *of, struct yaml *y, struct opt_value *out,
                struct error *err)
 {
-    struct checker c = {.arena = a, .err = err, .subject = subject, .secret = secret};
+    struct checker c = {.arena = a, .err = err, .subject = of};
     *out = (struct opt_value){0};
     int rc = check(&c, type, y, out);
     if (rc != WRONG)
         return rc;
     struct buf words = BUF_INIT;
-    char got[96];
+    char got[96], whose[400];
     type_words(&words, c.bad_type);
-    bool hide = secret && c.bad->kind == YAML_SCALAR;
-    yaml_error(c.bad, err, "%s%s%s must be %.*s, got %s", c.bad_entry ? "every entry of " : "", subject, c.path,
+    bool hide = of->secret && c.bad->kind == YAML_SCALAR;
+    yaml_error(c.bad, err, "%s%s must be %.*s, got %s", c.bad_entry ? "every entry of " : "", subject(&c, whose),
                STR_ARG(buf_str(&words)), hide ? "something else" : yaml_got(c.bad, got));
     buf_deinit(&words);
     return -1;

@@ -12,11 +12,17 @@
 
 #include "core/option.h"
 
+struct type_subject {
+    const char *option;
+    const char *of; /* "listener ejabberd_c2s"; NULL: top level */
+    bool secret;    /* the value is not shown in messages */
+};
+
 /*
- * Checks y against the type and converts it. 0, or -1 with err set: "FILE:LINE:COLUMN: SUBJECT must be WORDS, got X".
- * subject: "option 'x' of listener ejabberd_c2s". `secret`: the value is not shown. The result lives in the arena.
+ * Checks y against the type and converts it. 0, or -1 with err set:
+ * "FILE:LINE:COLUMN: option 'OPTION' of OF must be WORDS, got X". The result lives in the arena.
  */
-int type_check(struct arena *a, const char *type, const char *subject, bool secret, struct yaml *y, struct opt_value *out,
+int type_check(struct arena *a, const char *type, const struct type_subject *subject, struct yaml *y, struct opt_value *out,
                struct error *err);
 /* Is the notation well formed? For the test of the table. */
 bool type_valid(const char *type);

@@ -37,7 +37,7 @@ static int from_entry(struct rule_compiler *c, const struct yaml *y, struct api_
                 s->frontends[s->frontend_count++] = y->text;
                 return 0;
             }
-        return unknown(c, y, "front end in 'from'", str_near(y->text, frontends, ARRAY_LEN(frontends)));
+        return unknown(c, y, "front end of api_permissions", str_near(y->text, frontends, ARRAY_LEN(frontends)));
     }
     if (y->kind != YAML_MAP || y->n != 1 || !str_eq(y->keys[0], S("tag")) || y->items[0]->kind != YAML_SCALAR)
         return wrong(c, y, "an entry of 'from'", "the name of a front end or 'tag: NAME'");
