@@ -12,6 +12,7 @@
 #include "core/access.h"
 
 #define CHUNK (32 * 1024)
+#define FIRST_CHUNK (8 * 1024) /* of a list that comes bit by bit: its beginning should not wait */
 static const struct str json_type = {"application/json", 16};
 
 struct answer {
@@ -65,7 +66,7 @@ static int on_row(struct cmd_sink *s, struct cmd_call *c, const struct value *ro
     if (an->rows++ == 0)
         json_out_list_open(&an->out, list);
     json_out_list_row(&an->out, list, row, an->rows == 1);
-    return an->out.n >= CHUNK ? flush(an) : 0;
+    return an->out.n >= (c->streamed && !an->begun ? FIRST_CHUNK : CHUNK) ? flush(an) : 0;
 }
 
 static void respond_list(struct answer *an, struct cmd_call *c) YIELDS;

@@ -48,7 +48,14 @@ void json_out_str(struct buf *out, struct str s)
 
 static void out_int(struct buf *out, int64_t i)
 {
-    buf_printf(out, "%lld", (long long)i);
+    char digits[24], *p = digits + sizeof(digits);
+    uint64_t u = i < 0 ? -(uint64_t)i : (uint64_t)i;
+    do
+        *--p = (char)('0' + u % 10);
+    while (u /= 10);
+    if (i < 0)
+        *--p = '-';
+    buf_add(out, p, (size_t)(digits + sizeof(digits) - p));
 }
 
 static void out_tuple(struct buf *out, const struct type *t, const struct value *v)
