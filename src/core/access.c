@@ -108,7 +108,8 @@ static bool host_fits(const struct acl_scope *s, const struct acl_cond *c, struc
 
 static bool acl_named(const struct acl_scope *s, struct str name, const struct access_subject *who, unsigned depth);
 
-static bool cond_at(const struct acl_scope *s, const struct acl_cond *c, const struct access_subject *who, unsigned depth)
+static bool cond_at(const struct acl_scope *s, const struct acl_cond *c, const struct access_subject *who,
+                    unsigned depth)
 {
     if (c->kind == COND_ALL || c->kind == COND_NONE)
         return c->kind == COND_ALL;
@@ -247,14 +248,15 @@ static void shaper_rate(const struct acl_scope *s, struct str value, uint64_t *r
     }
 }
 
-void shaper_find(const struct vhost *h, struct str name, const struct access_subject *who, uint64_t *rate_out, uint64_t *burst_out)
+void shaper_find(const struct vhost *h, struct str name, const struct access_subject *who, uint64_t *rate_out,
+                 uint64_t *burst_out)
 {
     const struct rule *r = rule_find(h->scope->shapers_by_rule, h->scope->shaper_rule_count, name);
     shaper_rate(h->scope, r ? rule_value(h->scope, r, who) : name, rate_out, burst_out);
 }
 
-void shaper_find_node(const struct vhost *h, const struct yaml *rule, const struct access_subject *who, uint64_t *rate_out,
-                      uint64_t *burst_out)
+void shaper_find_node(const struct vhost *h, const struct yaml *rule, const struct access_subject *who,
+                      uint64_t *rate_out, uint64_t *burst_out)
 {
     *rate_out = *burst_out = 0;
     if (rule && rule->kind == YAML_SCALAR)

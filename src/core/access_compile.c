@@ -15,11 +15,20 @@
 static const struct {
     const char *name;
     enum cond_kind kind;
-} acl_types[] = {
-    {"acl", COND_ACL}, {"ip", COND_IP}, {"node_glob", COND_NODE_GLOB}, {"node_regexp", COND_NODE_RE},
-    {"resource", COND_RESOURCE}, {"resource_glob", COND_RESOURCE_GLOB}, {"resource_regexp", COND_RESOURCE_RE},
-    {"server", COND_SERVER}, {"server_glob", COND_SERVER_GLOB}, {"server_regexp", COND_SERVER_RE},
-    {"shared_group", COND_SHARED_GROUP}, {"user", COND_USER}, {"user_glob", COND_USER_GLOB}, {"user_regexp", COND_USER_RE}};
+} acl_types[] = {{"acl", COND_ACL},
+                 {"ip", COND_IP},
+                 {"node_glob", COND_NODE_GLOB},
+                 {"node_regexp", COND_NODE_RE},
+                 {"resource", COND_RESOURCE},
+                 {"resource_glob", COND_RESOURCE_GLOB},
+                 {"resource_regexp", COND_RESOURCE_RE},
+                 {"server", COND_SERVER},
+                 {"server_glob", COND_SERVER_GLOB},
+                 {"server_regexp", COND_SERVER_RE},
+                 {"shared_group", COND_SHARED_GROUP},
+                 {"user", COND_USER},
+                 {"user_glob", COND_USER_GLOB},
+                 {"user_regexp", COND_USER_RE}};
 
 bool acl_type_known(struct str type)
 {
@@ -75,7 +84,8 @@ static int not_a(struct rule_compiler *c, const struct yaml *y, const char *type
     return yaml_error(y, c->err, "acl type '%s' must be %s, got %s", type, expected, yaml_got(y, got));
 }
 
-static int prepare_host(struct rule_compiler *c, const struct yaml *y, const char *type, struct str host, struct str *out)
+static int prepare_host(struct rule_compiler *c, const struct yaml *y, const char *type, struct str host,
+                        struct str *out)
 {
     if (!host.n || !jid_nameprep(c->arena, host, out) || !out->n)
         return not_a(c, y, type, "a name with a domain");
@@ -83,7 +93,8 @@ static int prepare_host(struct rule_compiler *c, const struct yaml *y, const cha
     return 0;
 }
 
-static int prepare_user(struct rule_compiler *c, const struct yaml *y, const char *type, struct str user, struct str *out)
+static int prepare_user(struct rule_compiler *c, const struct yaml *y, const char *type, struct str user,
+                        struct str *out)
 {
     if (!jid_nodeprep(c->arena, user, out))
         return not_a(c, y, type, "a valid user name");
@@ -92,8 +103,8 @@ static int prepare_user(struct rule_compiler *c, const struct yaml *y, const cha
 }
 
 /* user types: the name or pattern, and the host it is for (absent: any served one). */
-static int fill_user(struct rule_compiler *c, struct acl_cond *cond, const char *type, const struct yaml *y, struct str user,
-                     struct str host)
+static int fill_user(struct rule_compiler *c, struct acl_cond *cond, const char *type, const struct yaml *y,
+                     struct str user, struct str host)
 {
     if (host.p && prepare_host(c, y, type, host, &cond->host))
         return -1;
@@ -103,8 +114,8 @@ static int fill_user(struct rule_compiler *c, struct acl_cond *cond, const char 
     return cond->kind == COND_USER_RE ? regexp_make(c, y, user, &cond->re) : 0;
 }
 
-static int fill_node(struct rule_compiler *c, struct acl_cond *cond, const char *type, const struct yaml *y, struct str user,
-                     struct str host)
+static int fill_node(struct rule_compiler *c, struct acl_cond *cond, const char *type, const struct yaml *y,
+                     struct str user, struct str host)
 {
     if (!host.p)
         return not_a(c, y, type, "of the form user@server, both patterns");
@@ -145,8 +156,8 @@ static bool two_parts(enum cond_kind k)
     return k == COND_USER || k == COND_USER_RE || k == COND_USER_GLOB || k == COND_NODE_RE || k == COND_NODE_GLOB;
 }
 
-static int fill_two(struct rule_compiler *c, struct acl_cond *cond, const char *type, const struct yaml *y, struct str user,
-                    struct str host)
+static int fill_two(struct rule_compiler *c, struct acl_cond *cond, const char *type, const struct yaml *y,
+                    struct str user, struct str host)
 {
     bool node = cond->kind == COND_NODE_RE || cond->kind == COND_NODE_GLOB;
     return node ? fill_node(c, cond, type, y, user, host) : fill_user(c, cond, type, y, user, host);
@@ -168,7 +179,8 @@ static int add_scalar(struct rule_compiler *c, enum cond_kind kind, const char *
 }
 
 /* {name: server}, also {name: [server, ...]} */
-static int add_map(struct rule_compiler *c, enum cond_kind kind, const char *type, const struct yaml *y, struct acl_conds *out)
+static int add_map(struct rule_compiler *c, enum cond_kind kind, const char *type, const struct yaml *y,
+                   struct acl_conds *out)
 {
     if (!two_parts(kind) && kind != COND_SHARED_GROUP)
         return not_a(c, y, type, "a text");
@@ -254,7 +266,8 @@ int compile_conds(struct rule_compiler *c, const struct yaml *y, struct acl_cond
 static int name_check(struct rule_compiler *c, const struct yaml *map, size_t i, const char *what)
 {
     if (str_eq(map->keys[i], S("all")) || str_eq(map->keys[i], S("none")))
-        return yaml_error(map->key_nodes[i], c->err, "'%.*s' has its own meaning and cannot be %s", STR_ARG(map->keys[i]), what);
+        return yaml_error(map->key_nodes[i], c->err, "'%.*s' has its own meaning and cannot be %s",
+                          STR_ARG(map->keys[i]), what);
     return 0;
 }
 
@@ -267,7 +280,8 @@ static int names_check(struct rule_compiler *c, const struct yaml *map, const ch
         return yaml_error(map, c->err, "option '%s' must be a map, got %s", option, yaml_got(map, got));
     ptrdiff_t dup = yaml_duplicate(map);
     if (dup >= 0)
-        return yaml_error(map->key_nodes[dup], c->err, "'%.*s' is given twice in option '%s'", STR_ARG(map->keys[dup]), option);
+        return yaml_error(map->key_nodes[dup], c->err, "'%.*s' is given twice in option '%s'", STR_ARG(map->keys[dup]),
+                          option);
     for (size_t i = 0; i < map->n; i++)
         if (name_check(c, map, i, what))
             return -1;
@@ -285,7 +299,8 @@ int compile_acls(struct rule_compiler *c, const struct yaml *map, struct named_a
         char got[96];
         (*out)[i].name = map->keys[i];
         if (y->kind == YAML_SCALAR && !str_eq(y->text, S("all")) && !str_eq(y->text, S("none")))
-            return yaml_error(y, c->err, "acl '%.*s' must be a map of acl types, got %s", STR_ARG(map->keys[i]), yaml_got(y, got));
+            return yaml_error(y, c->err, "acl '%.*s' must be a map of acl types, got %s", STR_ARG(map->keys[i]),
+                              yaml_got(y, got));
         if (compile_conds(c, y, &(*out)[i].any_of))
             return -1;
     }
@@ -297,13 +312,16 @@ static bool rate_known(const struct acl_scope *s, struct str name)
     return !s || shaper_named(s, name);
 }
 
-/* "none", a number, infinity, or the name of a shaper; COMPAT(ejabberd): an undefined shaper is "none", with a warning. */
+/* "none", a number, infinity, or the name of a shaper; COMPAT(ejabberd): an undefined shaper is "none", with a warning.
+ */
 static int shaper_value(struct rule_compiler *c, const struct yaml *where, struct str word, struct str *out)
 {
     int64_t n;
     *out = word;
     if (str_to_i64(word, &n))
-        return n > 0 ? 0 : yaml_error(where, c->err, "a number in a shaper rule must be positive, got '%.*s'", STR_ARG(word));
+        return n > 0
+                   ? 0
+                   : yaml_error(where, c->err, "a number in a shaper rule must be positive, got '%.*s'", STR_ARG(word));
     if (str_eq(word, S("unlimited")) || str_eq(word, S("infinite")))
         *out = S("infinity");
     if (str_eq(*out, S("infinity")) || str_eq(word, S("none")) || rate_known(c->scope, word))
@@ -311,7 +329,8 @@ static int shaper_value(struct rule_compiler *c, const struct yaml *where, struc
     *out = S("none");
     if (c->warn) {
         char words[160];
-        snprintf(words, sizeof(words), "shaper '%.*s' is not defined: no limit", word.n < 80 ? (int)word.n : 80, word.p);
+        snprintf(words, sizeof(words), "shaper '%.*s' is not defined: no limit", word.n < 80 ? (int)word.n : 80,
+                 word.p);
         c->warn(c->warn_arg, where, words);
     }
     return 0;
@@ -377,7 +396,8 @@ int compile_rule(struct rule_compiler *c, const struct yaml *y, enum rule_values
     return 0;
 }
 
-int compile_rules(struct rule_compiler *c, const struct yaml *map, enum rule_values values, struct named_rule **out, size_t *n_out)
+int compile_rules(struct rule_compiler *c, const struct yaml *map, enum rule_values values, struct named_rule **out,
+                  size_t *n_out)
 {
     const char *option = values == RULE_ACCESS ? "access_rules" : "shaper_rules";
     if (names_check(c, map, option, "the name of a rule"))
@@ -390,24 +410,27 @@ int compile_rules(struct rule_compiler *c, const struct yaml *map, enum rule_val
         (*out)[i].name = map->keys[i];
         bool word = y->kind == YAML_SCALAR && values == RULE_SHAPER;
         if (y->kind != YAML_MAP && y->kind != YAML_LIST && !word)
-            return yaml_error(y, c->err, "rule '%.*s' of option '%s' must be a map or a list%s, got %s", STR_ARG(map->keys[i]),
-                              option, values == RULE_SHAPER ? ", a shaper or a number" : "", yaml_got(y, got));
+            return yaml_error(y, c->err, "rule '%.*s' of option '%s' must be a map or a list%s, got %s",
+                              STR_ARG(map->keys[i]), option, values == RULE_SHAPER ? ", a shaper or a number" : "",
+                              yaml_got(y, got));
         if (compile_rule(c, y, values, &(*out)[i].rule))
             return -1;
     }
     return 0;
 }
 
-static int shaper_number(struct rule_compiler *c, struct str name, const char *what, const struct yaml *y, uint64_t *out)
+static int shaper_number(struct rule_compiler *c, struct str name, const char *what, const struct yaml *y,
+                         uint64_t *out)
 {
     int64_t n;
     char got[96];
     *out = 0;
-    if (y->kind == YAML_SCALAR && (str_eq(y->text, S("infinity")) || str_eq(y->text, S("unlimited")) || str_eq(y->text, S("none"))))
+    if (y->kind == YAML_SCALAR &&
+        (str_eq(y->text, S("infinity")) || str_eq(y->text, S("unlimited")) || str_eq(y->text, S("none"))))
         return 0;
     if (!yaml_int(y, &n) || n < 1)
-        return yaml_error(y, c->err, "%sof shaper '%.*s' must be a positive integer or 'infinity', got %s", what, STR_ARG(name),
-                          yaml_got(y, got));
+        return yaml_error(y, c->err, "%sof shaper '%.*s' must be a positive integer or 'infinity', got %s", what,
+                          STR_ARG(name), yaml_got(y, got));
     *out = (uint64_t)n;
     return 0;
 }
@@ -419,7 +442,8 @@ static int shaper_map(struct rule_compiler *c, const struct yaml *y, struct name
         bool rate = str_eq(y->keys[i], S("rate")), burst = str_eq(y->keys[i], S("burst_size"));
         char got[96];
         if (!rate && !burst)
-            return yaml_error(y->key_nodes[i], c->err, "unknown option %s of shaper '%.*s'; known are 'rate' and 'burst_size'",
+            return yaml_error(y->key_nodes[i], c->err,
+                              "unknown option %s of shaper '%.*s'; known are 'rate' and 'burst_size'",
                               yaml_got(y->key_nodes[i], got), STR_ARG(s->name));
         if (shaper_number(c, s->name, rate ? "rate " : "burst_size ", y->items[i], rate ? &s->rate : &s->burst))
             return -1;
@@ -440,8 +464,8 @@ int compile_shapers(struct rule_compiler *c, const struct yaml *map, struct name
         ptrdiff_t dup = yaml_duplicate(y);
         s->name = map->keys[i];
         if (dup >= 0)
-            return yaml_error(y->key_nodes[dup], c->err, "'%.*s' is given twice in shaper '%.*s'", STR_ARG(y->keys[dup]),
-                              STR_ARG(s->name));
+            return yaml_error(y->key_nodes[dup], c->err, "'%.*s' is given twice in shaper '%.*s'",
+                              STR_ARG(y->keys[dup]), STR_ARG(s->name));
         if (y->kind == YAML_MAP ? shaper_map(c, y, s) : shaper_number(c, s->name, "the rate ", y, &s->rate))
             return -1;
         if (s->burst < s->rate) /* a burst below the rate would never let the rate be reached */

@@ -11,18 +11,27 @@
 #include <pcre2.h>
 
 enum cond_kind {
-    COND_ALL, COND_NONE, COND_ACL,
-    COND_USER, COND_USER_RE, COND_USER_GLOB,       /* host: of that host; absent: of any served host */
-    COND_NODE_RE, COND_NODE_GLOB,                  /* both parts are patterns */
-    COND_SERVER, COND_SERVER_RE, COND_SERVER_GLOB, /* in host / re_host */
-    COND_RESOURCE, COND_RESOURCE_RE, COND_RESOURCE_GLOB, /* in user / re */
+    COND_ALL,
+    COND_NONE,
+    COND_ACL,
+    COND_USER,
+    COND_USER_RE,
+    COND_USER_GLOB, /* host: of that host; absent: of any served host */
+    COND_NODE_RE,
+    COND_NODE_GLOB, /* both parts are patterns */
+    COND_SERVER,
+    COND_SERVER_RE,
+    COND_SERVER_GLOB, /* in host / re_host */
+    COND_RESOURCE,
+    COND_RESOURCE_RE,
+    COND_RESOURCE_GLOB, /* in user / re */
     COND_IP,
     COND_SHARED_GROUP /* never matches yet */
 };
 
 struct acl_cond {
     enum cond_kind kind;
-    struct str user, host;         /* names, globs; COND_ACL: user is the acl's name */
+    struct str user, host; /* names, globs; COND_ACL: user is the acl's name */
     pcre2_code *re, *re_host;
     struct ip_net net;
 };
@@ -72,12 +81,12 @@ struct acl_scope {
 /* One clause of "who" in api_permissions. */
 struct api_who {
     enum { WHO_COND, WHO_ACCESS, WHO_RULE, WHO_OAUTH } kind;
-    struct acl_cond cond;    /* WHO_COND */
-    struct str access;       /* WHO_ACCESS: name */
-    struct rule rule;        /* WHO_RULE: given in place */
-    struct str *scopes;      /* WHO_OAUTH */
+    struct acl_cond cond; /* WHO_COND */
+    struct str access;    /* WHO_ACCESS: name */
+    struct rule rule;     /* WHO_RULE: given in place */
+    struct str *scopes;   /* WHO_OAUTH */
     size_t scope_count;
-    struct api_who *inner;   /* WHO_OAUTH: any of these */
+    struct api_who *inner; /* WHO_OAUTH: any of these */
     size_t inner_count;
 };
 
@@ -115,7 +124,8 @@ struct rule_compiler {
 
 /* The options' values; NULL nodes give empty results. -1: err says where and what. */
 int compile_acls(struct rule_compiler *c, const struct yaml *map, struct named_acl **out, size_t *n_out);
-int compile_rules(struct rule_compiler *c, const struct yaml *map, enum rule_values values, struct named_rule **out, size_t *n_out);
+int compile_rules(struct rule_compiler *c, const struct yaml *map, enum rule_values values, struct named_rule **out,
+                  size_t *n_out);
 int compile_shapers(struct rule_compiler *c, const struct yaml *map, struct named_shaper **out, size_t *n_out);
 /* A rule given in place: a list, a map, or (shapers) a number. */
 int compile_rule(struct rule_compiler *c, const struct yaml *y, enum rule_values values, struct rule *out);

@@ -1,7 +1,7 @@
 /*
- * Loading the configuration: file and includes, macros, keywords, global options, rules, hosts, listeners; then it is frozen.
- * config_load blocks on files and may run on any thread; everything else here is constant time or pure. What is in force is
- * a pointer per thread (a shard is a thread), set by config_install.
+ * Loading the configuration: file and includes, macros, keywords, global options, rules, hosts, listeners; then it is
+ * frozen. config_load blocks on files and may run on any thread; everything else here is constant time or pure. What is
+ * in force is a pointer per thread (a shard is a thread), set by config_install.
  */
 #include "core/config_internal.h"
 
@@ -24,8 +24,9 @@ void loader_warn(struct loader *l, const struct yaml *where, const char *fmt, ..
     if (l->warning_count == CONFIG_WARNINGS_MAX)
         return;
     struct str said = arena_str(l->arena, str_of(words));
-    struct str line = where && where->line ? arena_printf(l->arena, "%s:%u:%u: %s", where->file, where->line, where->column, words)
-                                           : arena_printf(l->arena, "%s: %s", where && where->file ? where->file : l->file, words);
+    struct str line = where && where->line
+                          ? arena_printf(l->arena, "%s:%u:%u: %s", where->file, where->line, where->column, words)
+                          : arena_printf(l->arena, "%s: %s", where && where->file ? where->file : l->file, words);
     l->warned[l->warning_count] = said;
     l->warnings[l->warning_count++] = arena_cstr(l->arena, line);
 }
@@ -45,7 +46,8 @@ static void warn_from_rules(void *arg, const struct yaml *where, const char *wor
     loader_warn(arg, where, "%s", words);
 }
 
-int config_scope(struct loader *l, const struct options *o, const struct acl_scope *global, const struct acl_scope **out)
+int config_scope(struct loader *l, const struct options *o, const struct acl_scope *global,
+                 const struct acl_scope **out)
 {
     struct acl_scope *s = ARENA_NEW(l->arena, struct acl_scope);
     struct rule_compiler c = {.arena = l->arena, .err = l->err, .scope = s, .warn = warn_from_rules, .warn_arg = l};
@@ -54,13 +56,15 @@ int config_scope(struct loader *l, const struct options *o, const struct acl_sco
     s->config = l->config;
     *out = s;
     const struct options *below = global ? l->config->global : NULL;
-    const struct yaml *acl = opt_node(o, "acl"), *access = opt_node(o, "access_rules"), *rules = opt_node(o, "shaper_rules");
+    const struct yaml *acl = opt_node(o, "acl"), *access = opt_node(o, "access_rules"),
+                      *rules = opt_node(o, "shaper_rules");
     if ((!global || opt_node(o, "shaper") != opt_node(below, "shaper")) &&
         compile_shapers(&c, opt_node(o, "shaper"), &s->shapers, &s->shaper_count))
         return -1;
     if ((!global || acl != opt_node(below, "acl")) && compile_acls(&c, acl, &s->acls, &s->acl_count))
         return -1;
-    if ((!global || access != opt_node(below, "access_rules")) && compile_rules(&c, access, RULE_ACCESS, &s->access, &s->access_count))
+    if ((!global || access != opt_node(below, "access_rules")) &&
+        compile_rules(&c, access, RULE_ACCESS, &s->access, &s->access_count))
         return -1;
     if ((!global || rules != opt_node(below, "shaper_rules")) &&
         compile_rules(&c, rules, RULE_SHAPER, &s->shapers_by_rule, &s->shaper_rule_count))
@@ -71,7 +75,8 @@ int config_scope(struct loader *l, const struct options *o, const struct acl_sco
 /* COMPAT(ejabberd): keywords are not put into these; modules and hosts have their own turn. */
 static bool keyword_free(struct str name)
 {
-    static const char *const words[] = {"hosts", "loglevel", "version", "define_keyword", "modules", "host_config", "append_host_config"};
+    static const char *const words[] = {"hosts",   "loglevel",    "version",           "define_keyword",
+                                        "modules", "host_config", "append_host_config"};
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (str_eq(name, str_of(words[i])))
             return true;
@@ -94,10 +99,12 @@ static struct yaml *global_map(struct loader *l)
 /* COMPAT(ejabberd): levels may be given as the numbers of older versions. */
 static void level_from_number(const struct options *o)
 {
-    static const struct str names[] = {{"none", 4}, {"critical", 8}, {"error", 5}, {"warning", 7}, {"info", 4}, {"debug", 5}};
+    static const struct str names[] = {{"none", 4},    {"critical", 8}, {"error", 5},
+                                       {"warning", 7}, {"info", 4},     {"debug", 5}};
     for (size_t i = 0; i < o->n; i++) {
         struct opt_entry *e = (struct opt_entry *)(uintptr_t)&o->entries[i];
-        if (!strcmp(e->def->name, "loglevel") && e->value.text.n == 1 && e->value.text.p[0] >= '0' && e->value.text.p[0] <= '5')
+        if (!strcmp(e->def->name, "loglevel") && e->value.text.n == 1 && e->value.text.p[0] >= '0' &&
+            e->value.text.p[0] <= '5')
             e->value.text = names[e->value.text.p[0] - '0'];
     }
 }
@@ -110,7 +117,8 @@ static int load_global(struct loader *l)
     if (!src.map || options_build(l, &src, &c->global) || config_scope(l, c->global, NULL, &c->scope))
         return -1;
     level_from_number(c->global);
-    struct rule_compiler rc = {.arena = l->arena, .err = l->err, .scope = c->scope, .warn = warn_from_rules, .warn_arg = l};
+    struct rule_compiler rc = {
+        .arena = l->arena, .err = l->err, .scope = c->scope, .warn = warn_from_rules, .warn_arg = l};
     struct api_rules *api = ARENA_NEW(l->arena, struct api_rules);
     c->api = api;
     c->api_permissions = opt_node(c->global, "api_permissions");
@@ -120,7 +128,8 @@ static int load_global(struct loader *l)
 static int load(struct loader *l)
 {
     struct yaml *source = config_source(l);
-    if (!source || config_macros(l, source) || config_keywords(l) || load_global(l) || config_hosts(l) || config_listeners(l))
+    if (!source || config_macros(l, source) || config_keywords(l) || load_global(l) || config_hosts(l) ||
+        config_listeners(l))
         return -1;
     l->config->root = l->top;
     return 0;
@@ -135,7 +144,13 @@ static struct config *load_from(const char *file, struct str text, const struct 
     c->file = arena_cstr(a, str_of(file));
     const char *warnings[CONFIG_WARNINGS_MAX];
     struct str warned[CONFIG_WARNINGS_MAX];
-    struct loader l = {.arena = a, .err = err, .env = env, .file = c->file, .text = text, .config = c, .warnings = warnings,
+    struct loader l = {.arena = a,
+                       .err = err,
+                       .env = env,
+                       .file = c->file,
+                       .text = text,
+                       .config = c,
+                       .warnings = warnings,
                        .warned = warned};
     if (load(&l)) {
         arena_release(&a);

@@ -1,6 +1,6 @@
 /*
- * Virtual hosts: top-level options as they hold there (host_config, append_host_config, keywords of the host) and the modules
- * with their options. Runs when a configuration is loaded.
+ * Virtual hosts: top-level options as they hold there (host_config, append_host_config, keywords of the host) and the
+ * modules with their options. Runs when a configuration is loaded.
  */
 #include "core/config_internal.h"
 #include "xmpp/jid.h"
@@ -101,8 +101,8 @@ static int take_own(struct loader *l, struct host_source *s)
 {
     ptrdiff_t dup = s->own ? yaml_duplicate(s->own) : -1;
     if (dup >= 0)
-        return yaml_error(s->own->key_nodes[dup], l->err, "option '%.*s' of host '%.*s' is given twice", STR_ARG(s->own->keys[dup]),
-                          STR_ARG(s->name));
+        return yaml_error(s->own->key_nodes[dup], l->err, "option '%.*s' of host '%.*s' is given twice",
+                          STR_ARG(s->own->keys[dup]), STR_ARG(s->name));
     if (s->own && s->own->n > CONFIG_TOP_MAX)
         return yaml_error(s->own, l->err, "more than %d options", CONFIG_TOP_MAX);
     for (size_t i = 0; s->own && i < s->own->n; i++) {
@@ -140,7 +140,8 @@ static struct yaml *map_joined(struct loader *l, struct str option, struct yaml 
         put(out, x->key_nodes[i], x->items[i]);
     for (size_t i = 0; i < y->n; i++) {
         if (str_eq(option, S("modules")) && yaml_get(x, y->keys[i])) {
-            yaml_error(y->key_nodes[i], l->err, "module '%.*s' is loaded for all hosts already; use host_config to change it",
+            yaml_error(y->key_nodes[i], l->err,
+                       "module '%.*s' is loaded for all hosts already; use host_config to change it",
                        STR_ARG(y->keys[i]));
             return NULL;
         }
@@ -158,7 +159,8 @@ static int append_one(struct loader *l, struct host_source *s, struct yaml *key,
     if (!value)
         return -1;
     if (d && d->kind != OPT_LIST && d->kind != OPT_NODE)
-        return yaml_error(key, l->err, "option '%s' cannot be appended to: only lists and maps can; use host_config", d->name);
+        return yaml_error(key, l->err, "option '%s' cannot be appended to: only lists and maps can; use host_config",
+                          d->name);
     if (!was && global)
         was = with_words(l, s, key->text, global);
     if (global && !was)
@@ -204,8 +206,8 @@ static int unknown_module(struct loader *l, const struct yaml *key)
 {
     const char *near = opt_near_group(OPT_MODULE, key->text);
     char got[96];
-    return yaml_error(key, l->err, "unknown module %s%s%s%s", yaml_got(key, got), near ? "; did you mean '" : "", near ? near : "",
-                      near ? "'?" : "");
+    return yaml_error(key, l->err, "unknown module %s%s%s%s", yaml_got(key, got), near ? "; did you mean '" : "",
+                      near ? near : "", near ? "'?" : "");
 }
 
 static int build_module(struct loader *l, const struct vhost *h, const struct yaml *key, const struct yaml *map,
@@ -262,7 +264,8 @@ static void warn_methods(struct loader *l, const struct options *o)
     const struct yaml *where = opt_node(o, "auth_method");
     for (size_t i = 0; where && i < n; i++)
         if (!str_eq(v[i], S("mnesia")) && !str_eq(v[i], S("internal")) && !str_eq(v[i], S("sql")))
-            loader_warn(l, where, "authentication method '%.*s' of option 'auth_method' has no effect yet", STR_ARG(v[i]));
+            loader_warn(l, where, "authentication method '%.*s' of option 'auth_method' has no effect yet",
+                        STR_ARG(v[i]));
     struct str type = opt_str(o, "sql_type");
     if (str_eq(opt_str(o, "default_db"), S("sql")) && !str_eq(type, S("sqlite"))) {
         const struct yaml *at = opt_is_set(o, "sql_type") ? opt_node(o, "sql_type") : opt_node(o, "default_db");
@@ -277,7 +280,8 @@ static int build_host(struct loader *l, struct vhost *h)
     if (gather(l, &s))
         return -1;
     const struct opt_group *top = opt_group_find(OPT_TOP, S(""));
-    struct option_source src = {.group = top, .map = s.map, .host = h->name, .below = l->config->global, .host_config = true};
+    struct option_source src = {
+        .group = top, .map = s.map, .host = h->name, .below = l->config->global, .host_config = true};
     h->options = l->config->global;
     l->scope = NULL;
     if (s.map->n && options_build(l, &src, &h->options))

@@ -21,16 +21,16 @@ struct words {
 };
 
 struct loader {
-    struct arena *arena;   /* of the configuration */
+    struct arena *arena; /* of the configuration */
     struct error *err;
     const struct config_env *env;
     const char *file;
-    struct str text;       /* present: instead of the file */
+    struct str text; /* present: instead of the file */
     struct config *config;
     struct words macros, keywords;
-    struct yaml *top;      /* after includes and macros */
+    struct yaml *top; /* after includes and macros */
     const char **warnings;
-    struct str *warned;    /* the words alone: each is said once */
+    struct str *warned; /* the words alone: each is said once */
     size_t warning_count;
     size_t files;
     /* Where the names of access rules are looked up while options are built; NULL: nowhere. */
@@ -62,18 +62,20 @@ bool option_secret(struct str name);
 
 struct option_source {
     const struct opt_group *group, *common;
-    const struct yaml *map;      /* NULL: nothing set */
-    const char *of;              /* "listener ejabberd_c2s"; NULL: top level */
-    struct str host;             /* for defaults with @HOST@ */
+    const struct yaml *map; /* NULL: nothing set */
+    const char *of;         /* "listener ejabberd_c2s"; NULL: top level */
+    struct str host;        /* for defaults with @HOST@ */
     const struct options *below, *top;
-    bool host_config;            /* only options allowed there */
-    bool quiet;                  /* no warnings about options without effect */
+    bool host_config; /* only options allowed there */
+    bool quiet;       /* no warnings about options without effect */
 };
 
 int options_build(struct loader *l, const struct option_source *src, const struct options **out);
 
-/* acl, access_rules, shaper_rules, shaper of these options, compiled; what is not set there is taken from `global` (may be NULL). */
-int config_scope(struct loader *l, const struct options *o, const struct acl_scope *global, const struct acl_scope **out);
+/* acl, access_rules, shaper_rules, shaper of these options, compiled; what is not set there is taken from `global` (may
+ * be NULL). */
+int config_scope(struct loader *l, const struct options *o, const struct acl_scope *global,
+                 const struct acl_scope **out);
 int config_hosts(struct loader *l);
 int config_listeners(struct loader *l);
 

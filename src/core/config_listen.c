@@ -1,4 +1,5 @@
-/* Listeners of the configuration, and what differs between two configurations. Pure functions over frozen data after loading. */
+/* Listeners of the configuration, and what differs between two configurations. Pure functions over frozen data after
+ * loading. */
 #include "core/config_internal.h"
 
 #include <stdio.h>
@@ -9,8 +10,8 @@ static int bad_listener(struct loader *l, const struct yaml *y, const struct yam
         return yaml_error(y, l->err, "a listener has no 'module'");
     const char *near = module->kind == YAML_SCALAR ? opt_near_group(OPT_LISTENER, module->text) : NULL;
     char got[96];
-    return yaml_error(module, l->err, "unknown listener module %s%s%s%s", yaml_got(module, got), near ? "; did you mean '" : "",
-                      near ? near : "", near ? "'?" : "");
+    return yaml_error(module, l->err, "unknown listener module %s%s%s%s", yaml_got(module, got),
+                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 /* The values have been checked as options of their types already. */
@@ -26,11 +27,14 @@ static int place(struct loader *l, struct listen_conf *lc, const char *of)
     } else if (str_starts(port->text, S("unix:")) && port->text.n > 5 && port->text.n < 5 + 108) {
         lc->unix_path = str_n(port->text.p + 5, port->text.n - 5); /* sun_path has 108 bytes */
     } else {
-        return yaml_error(port, l->err, "option 'port' of %s must be an integer from 0 to 65535 or \"unix:PATH\", got %s", of,
+        return yaml_error(port, l->err,
+                          "option 'port' of %s must be an integer from 0 to 65535 or \"unix:PATH\", got %s", of,
                           yaml_got(port, got));
     }
     lc->udp = str_eq(opt_str(lc->options, "transport"), S("udp"));
-    return ip_parse(opt_str(lc->options, "ip"), &lc->ip) ? 0 : yaml_error(lc->where, l->err, "option 'ip' of %s is wrong", of);
+    return ip_parse(opt_str(lc->options, "ip"), &lc->ip)
+               ? 0
+               : yaml_error(lc->where, l->err, "option 'ip' of %s is wrong", of);
 }
 
 static int handlers(struct loader *l, const struct listen_conf *lc)
@@ -38,14 +42,16 @@ static int handlers(struct loader *l, const struct listen_conf *lc)
     const struct yaml *map = str_eq(lc->module, S("ejabberd_http")) ? opt_node(lc->options, "request_handlers") : NULL;
     for (size_t i = 0; map && i < map->n; i++) {
         const struct yaml *y = map->items[i];
-        const char *near = opt_http_handler(y->text) ? NULL : str_near(y->text, opt_http_handlers, opt_http_handler_count);
+        const char *near =
+            opt_http_handler(y->text) ? NULL : str_near(y->text, opt_http_handlers, opt_http_handler_count);
         char got[96], name[64];
         if (map->keys[i].n == 0 || map->keys[i].p[0] != '/')
-            return yaml_error(map->key_nodes[i], l->err, "a path of option 'request_handlers' must begin with '/', got %s",
+            return yaml_error(map->key_nodes[i], l->err,
+                              "a path of option 'request_handlers' must begin with '/', got %s",
                               yaml_got(map->key_nodes[i], got));
         if (!opt_http_handler(y->text))
-            return yaml_error(y, l->err, "unknown request handler %s%s%s%s", yaml_got(y, got), near ? "; did you mean '" : "",
-                              near ? near : "", near ? "'?" : "");
+            return yaml_error(y, l->err, "unknown request handler %s%s%s%s", yaml_got(y, got),
+                              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         snprintf(name, sizeof(name), "%.*s", STR_ARG(y->text));
         if (!opt_has_effect(name, NULL) && !loader_warned(l, "module", name))
             loader_warn(l, y, "request handler '%s' has no effect yet", name);
@@ -72,8 +78,8 @@ static int overlap_check(struct loader *l, const struct listen_conf *v, size_t n
 {
     for (size_t i = 0; i < n; i++)
         if (overlap(&v[i], &v[n]))
-            return yaml_error(v[n].where, l->err, "this listener takes the address of the one at %s:%u:%u", v[i].where->file,
-                              v[i].where->line, v[i].where->column);
+            return yaml_error(v[n].where, l->err, "this listener takes the address of the one at %s:%u:%u",
+                              v[i].where->file, v[i].where->line, v[i].where->column);
     return 0;
 }
 
@@ -81,17 +87,23 @@ static int build_listener(struct loader *l, const struct yaml *y, struct listen_
 {
     char got[96], of[100];
     if (y->kind != YAML_MAP)
-        return yaml_error(y, l->err, "every entry of option 'listen' must be a map of options, got %s", yaml_got(y, got));
+        return yaml_error(y, l->err, "every entry of option 'listen' must be a map of options, got %s",
+                          yaml_got(y, got));
     const struct yaml *module = yaml_get(y, S("module"));
-    const struct opt_group *g = module && module->kind == YAML_SCALAR ? opt_group_find(OPT_LISTENER, module->text) : NULL;
+    const struct opt_group *g =
+        module && module->kind == YAML_SCALAR ? opt_group_find(OPT_LISTENER, module->text) : NULL;
     if (!g)
         return bad_listener(l, y, module);
     bool works = opt_has_effect(g->name, NULL);
     if (!works && !loader_warned(l, "module", g->name))
         loader_warn(l, module, "listener '%s' has no effect yet", g->name);
     snprintf(of, sizeof(of), "listener %s", g->name);
-    struct option_source src = {.group = g, .common = opt_group_find(OPT_LISTEN_COMMON, S("listen")), .map = y, .of = of,
-                                .top = l->config->global, .quiet = !works};
+    struct option_source src = {.group = g,
+                                .common = opt_group_find(OPT_LISTEN_COMMON, S("listen")),
+                                .map = y,
+                                .of = of,
+                                .top = l->config->global,
+                                .quiet = !works};
     lc->module = str_of(g->name);
     lc->where = y;
     return options_build(l, &src, &lc->options) || place(l, lc, of) || handlers(l, lc) ? -1 : 0;

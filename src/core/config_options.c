@@ -1,6 +1,6 @@
 /*
- * Sets of options from maps of the file: known names only, each once, each of its type; what has no effect yet is said once.
- * Runs when a configuration is loaded.
+ * Sets of options from maps of the file: known names only, each once, each of its type; what has no effect yet is said
+ * once. Runs when a configuration is loaded.
  */
 #include "core/config_internal.h"
 #include "base/mem.h"
@@ -47,14 +47,15 @@ static int unknown_option(struct building *b, const struct yaml *key)
     const struct option_source *src = b->src;
     const char *near = opt_near_def(src->group, src->common, key->text);
     char got[96];
-    return yaml_error(key, b->l->err, "unknown option %s%s%s%s%s%s", yaml_got(key, got), src->of ? " of " : "", src->of ? src->of : "",
-                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return yaml_error(key, b->l->err, "unknown option %s%s%s%s%s%s", yaml_got(key, got), src->of ? " of " : "",
+                      src->of ? src->of : "", near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static void warn_effect(struct building *b, const struct opt_def *d, const struct yaml *key)
 {
     const struct option_source *src = b->src;
-    if (src->quiet || opt_has_effect(src->group->name, d->name) || (src->common && opt_has_effect(src->common->name, d->name)))
+    if (src->quiet || opt_has_effect(src->group->name, d->name) ||
+        (src->common && opt_has_effect(src->common->name, d->name)))
         return;
     loader_warn(b->l, key, "option '%s'%s%s has no effect yet", d->name, src->of ? " of " : "", src->of ? src->of : "");
 }
@@ -72,8 +73,8 @@ static void warn_rule(struct building *b, const struct opt_def *d, const struct 
         return;
     if (!strcmp(d->type, "access") && !rule_find(s->access, s->access_count, y->text))
         loader_warn(b->l, y, "access rule '%.*s' is not defined: it allows nobody", STR_ARG(y->text));
-    if (!strcmp(d->type, "shaper") && !number_name(y->text) && !rule_find(s->shapers_by_rule, s->shaper_rule_count, y->text) &&
-        !shaper_named(s, y->text))
+    if (!strcmp(d->type, "shaper") && !number_name(y->text) &&
+        !rule_find(s->shapers_by_rule, s->shaper_rule_count, y->text) && !shaper_named(s, y->text))
         loader_warn(b->l, y, "shaper rule '%.*s' is not defined: no limit", STR_ARG(y->text));
 }
 
@@ -93,7 +94,8 @@ static int build_one(struct building *b, struct yaml *key, struct yaml *value)
     if (!d)
         return unknown_option(b, key);
     if (b->src->host_config && !(d->flags & OPT_FLAG_HOST))
-        return yaml_error(key, b->l->err, "option '%s' holds for the whole server and is not allowed in host_config", d->name);
+        return yaml_error(key, b->l->err, "option '%s' holds for the whole server and is not allowed in host_config",
+                          d->name);
     struct type_subject subject = {d->name, b->src->of, option_secret(str_of(d->name))};
     struct opt_entry *e = entry_add(b, d);
     e->node = value;
@@ -189,7 +191,8 @@ int options_build(struct loader *l, const struct option_source *src, const struc
             qsort(b.entries, b.n, sizeof(*v), by_def);
             memcpy(v, b.entries, b.n * sizeof(*v));
         }
-        *o = (struct options){.group = src->group, .common = src->common, .below = src->below, .top = src->top, .entries = v, .n = b.n};
+        *o = (struct options){
+            .group = src->group, .common = src->common, .below = src->below, .top = src->top, .entries = v, .n = b.n};
         *out = o;
     }
     free(b.entries);

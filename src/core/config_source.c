@@ -61,8 +61,9 @@ static int add_option(struct loader *l, struct merged *m, const struct yaml *fro
         struct yaml *first = m->map->items[k];
         bool both = first->kind == YAML_MAP && from->items[i]->kind == YAML_MAP && first->file != from->items[i]->file;
         if (!joinable(from->keys[i]) || !both)
-            return yaml_error(from->key_nodes[i], l->err, "option '%.*s' is given twice, first at %s:%u:%u", STR_ARG(from->keys[i]),
-                              m->map->key_nodes[k]->file, m->map->key_nodes[k]->line, m->map->key_nodes[k]->column);
+            return yaml_error(from->key_nodes[i], l->err, "option '%.*s' is given twice, first at %s:%u:%u",
+                              STR_ARG(from->keys[i]), m->map->key_nodes[k]->file, m->map->key_nodes[k]->line,
+                              m->map->key_nodes[k]->column);
         m->map->items[k] = joined(l->arena, first, from->items[i]);
         return 0;
     }
@@ -89,24 +90,27 @@ static bool admitted(struct loader *l, const struct yaml *filter, const struct y
     return false;
 }
 
-static int read_into(struct loader *l, struct merged *m, const char *file, const struct yaml *where, const struct yaml *filter,
-                     unsigned depth);
+static int read_into(struct loader *l, struct merged *m, const char *file, const struct yaml *where,
+                     const struct yaml *filter, unsigned depth);
 
 static int filter_check(struct loader *l, const struct yaml *filter)
 {
     char got[96];
     if (filter->kind != YAML_MAP && filter->kind != YAML_NULL)
-        return yaml_error(filter, l->err, "options of an included file must be a map with 'allow_only' or 'disallow', got %s",
+        return yaml_error(filter, l->err,
+                          "options of an included file must be a map with 'allow_only' or 'disallow', got %s",
                           yaml_got(filter, got));
     for (size_t i = 0; i < filter->n; i++)
         if (!str_eq(filter->keys[i], S("allow_only")) && !str_eq(filter->keys[i], S("disallow")))
-            return yaml_error(filter->key_nodes[i], l->err,
-                              "unknown option %s of option 'include_config_file'; known are 'allow_only' and 'disallow'",
-                              yaml_got(filter->key_nodes[i], got));
+            return yaml_error(
+                filter->key_nodes[i], l->err,
+                "unknown option %s of option 'include_config_file'; known are 'allow_only' and 'disallow'",
+                yaml_got(filter->key_nodes[i], got));
     return 0;
 }
 
-static int include_one(struct loader *l, struct merged *m, const struct yaml *name, const struct yaml *filter, unsigned depth)
+static int include_one(struct loader *l, struct merged *m, const struct yaml *name, const struct yaml *filter,
+                       unsigned depth)
 {
     char got[96];
     if (name->kind != YAML_SCALAR || !name->text.n)
@@ -137,8 +141,8 @@ static int include(struct loader *l, struct merged *m, const struct yaml *y, uns
     return 0;
 }
 
-static int read_into(struct loader *l, struct merged *m, const char *file, const struct yaml *where, const struct yaml *filter,
-                     unsigned depth)
+static int read_into(struct loader *l, struct merged *m, const char *file, const struct yaml *where,
+                     const struct yaml *filter, unsigned depth)
 {
     if (depth > CONFIG_INCLUDE_DEPTH || ++l->files > CONFIG_FILES_MAX)
         return yaml_error(where, l->err, "too many included files, or files that include each other");

@@ -1,7 +1,8 @@
 /*
  * Macros and keywords: words of the configuration that stand for values. A scalar that is the word becomes the value;
- * "@WORD@" inside a text becomes the value's text. Macros (define_macro, EJABBERD_MACRO_* of the environment, which win) are
- * put in first and everywhere; keywords (define_keyword and predefined ones) afterwards, per host where they differ.
+ * "@WORD@" inside a text becomes the value's text. Macros (define_macro, EJABBERD_MACRO_* of the environment, which
+ * win) are put in first and everywhere; keywords (define_keyword and predefined ones) afterwards, per host where they
+ * differ.
  */
 #include "core/config_internal.h"
 #include "base/mem.h"
@@ -188,7 +189,8 @@ static int collect(struct loader *l, const struct yaml *map, const char *option,
         return yaml_error(map, l->err, "option '%s' must be a map, got %s", option, yaml_got(map, got));
     ptrdiff_t dup = yaml_duplicate(map);
     if (dup >= 0)
-        return yaml_error(map->key_nodes[dup], l->err, "'%.*s' is given twice in option '%s'", STR_ARG(map->keys[dup]), option);
+        return yaml_error(map->key_nodes[dup], l->err, "'%.*s' is given twice in option '%s'", STR_ARG(map->keys[dup]),
+                          option);
     if (map->n > CONFIG_MACROS_MAX)
         return yaml_error(map, l->err, "option '%s' has more than %d entries", option, CONFIG_MACROS_MAX);
     for (size_t i = 0; i < map->n; i++)
@@ -231,7 +233,8 @@ int config_macros(struct loader *l, struct yaml *top)
 static void predefine(struct loader *l, const char *name, const char *value)
 {
     if (value)
-        words_set(l->arena, &l->keywords, str_of(name), yaml_scalar(l->arena, arena_str(l->arena, str_of(value)), true, NULL));
+        words_set(l->arena, &l->keywords, str_of(name),
+                  yaml_scalar(l->arena, arena_str(l->arena, str_of(value)), true, NULL));
 }
 
 int config_keywords(struct loader *l)

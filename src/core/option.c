@@ -1,6 +1,7 @@
 /*
  * Reading options: what the file says, else the default of the table, else the top-level option the default follows.
- * Pure functions over frozen sets; any thread. Asking for a name that the set does not know is a programming error and aborts.
+ * Pure functions over frozen sets; any thread. Asking for a name that the set does not know is a programming error and
+ * aborts.
  */
 #include "core/option.h"
 

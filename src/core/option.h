@@ -30,7 +30,7 @@ struct opt_group {
 };
 
 struct opt_value {
-    int64_t num;       /* bool, int, milliseconds, thousandths for fractions */
+    int64_t num; /* bool, int, milliseconds, thousandths for fractions */
     struct str text;
     const struct str *list;
     size_t list_n;
@@ -38,14 +38,14 @@ struct opt_value {
 
 struct opt_entry {
     const struct opt_def *def;
-    struct yaml *node;   /* NULL: a default that needs memory */
+    struct yaml *node; /* NULL: a default that needs memory */
     struct opt_value value;
 };
 
 struct options {
     const struct opt_group *group, *common; /* common: of listeners, else NULL */
-    const struct options *below; /* same group, asked for what is not here: the globals below those of a host */
-    const struct options *top;   /* where "=x" defaults are read; NULL: here */
+    const struct options *below;     /* same group, asked for what is not here: the globals below those of a host */
+    const struct options *top;       /* where "=x" defaults are read; NULL: here */
     const struct opt_entry *entries; /* by address of def */
     size_t n;
 };

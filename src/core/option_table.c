@@ -26,9 +26,11 @@ static const struct {
 #undef EFFECT
 };
 
-const char *const opt_http_handlers[] = {"ejabberd_acme", "ejabberd_captcha", "ejabberd_ctl", "ejabberd_http_ws", "ejabberd_oauth",
-    "ejabberd_web_admin", "ejabberd_xmlrpc", "mod_bosh", "mod_conversejs", "mod_host_meta", "mod_http_api", "mod_http_fileserver",
-    "mod_http_upload", "mod_matrix_gw", "mod_mqtt", "mod_mqtt_ws", "mod_register_web"};
+const char *const opt_http_handlers[] = {
+    "ejabberd_acme",      "ejabberd_captcha",    "ejabberd_ctl",    "ejabberd_http_ws", "ejabberd_oauth",
+    "ejabberd_web_admin", "ejabberd_xmlrpc",     "mod_bosh",        "mod_conversejs",   "mod_host_meta",
+    "mod_http_api",       "mod_http_fileserver", "mod_http_upload", "mod_matrix_gw",    "mod_mqtt",
+    "mod_mqtt_ws",        "mod_register_web"};
 const size_t opt_http_handler_count = ARRAY_LEN(opt_http_handlers);
 
 static void groups_fill(void)
@@ -39,7 +41,8 @@ static void groups_fill(void)
             continue;
         }
         if (group_count < GROUP_MAX)
-            groups[group_count++] = (struct opt_group){table[i].name, (enum opt_group_kind)table[i].kind, &table[i + 1], 0};
+            groups[group_count++] =
+                (struct opt_group){table[i].name, (enum opt_group_kind)table[i].kind, &table[i + 1], 0};
     }
 }
 
@@ -146,9 +149,18 @@ bool opt_http_handler(struct str name)
 
 const struct yaml *opt_default_rule(const char *word)
 {
-#define RULE(w) {.kind = YAML_SCALAR, .text = {"" w, sizeof(w) - 1}, .file = "default"}
-    static const struct yaml rules[] = {RULE("all"), RULE("none"), RULE("local"), RULE("configure"), RULE("muc_admin"),
-        RULE("max_user_offline_messages"), RULE("hard_upload_quota"), RULE("soft_upload_quota")};
+#define RULE(w)                                                                                                        \
+    {                                                                                                                  \
+        .kind = YAML_SCALAR, .text = {"" w, sizeof(w) - 1}, .file = "default"                                          \
+    }
+    static const struct yaml rules[] = {RULE("all"),
+                                        RULE("none"),
+                                        RULE("local"),
+                                        RULE("configure"),
+                                        RULE("muc_admin"),
+                                        RULE("max_user_offline_messages"),
+                                        RULE("hard_upload_quota"),
+                                        RULE("soft_upload_quota")};
 #undef RULE
     for (size_t i = 0; word && i < ARRAY_LEN(rules); i++)
         if (str_eq(rules[i].text, str_of(word)))

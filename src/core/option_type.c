@@ -1,6 +1,7 @@
 /*
  * Checking and converting values by the type notation. Runs when a configuration is loaded; suspends never.
- * Types come from the table of this program, so their notation is trusted (a unit test checks every one); values are not.
+ * Types come from the table of this program, so their notation is trusted (a unit test checks every one); values are
+ * not.
  */
 #include "core/option_type.h"
 #include "core/access_compile.h"
@@ -16,10 +17,10 @@ struct checker {
     struct arena *arena;
     struct error *err;
     const struct type_subject *subject;
-    char path[160];      /* ".contact" below the option itself */
-    struct yaml *bad;    /* where it went wrong, and what was expected there */
+    char path[160];   /* ".contact" below the option itself */
+    struct yaml *bad; /* where it went wrong, and what was expected there */
     const char *bad_type;
-    bool bad_entry;      /* it is an entry of a list or map */
+    bool bad_entry; /* it is an entry of a list or map */
 };
 
 static int check(struct checker *c, const char *type, struct yaml *y, struct opt_value *out);
@@ -104,9 +105,10 @@ static bool time_unit(struct str unit, int64_t *ms_out)
     static const struct {
         const char *name;
         int64_t ms;
-    } units[] = {{"", 1000}, {"s", 1000}, {"sec", 1000}, {"secs", 1000}, {"second", 1000}, {"seconds", 1000},
-        {"m", 60000}, {"min", 60000}, {"mins", 60000}, {"minute", 60000}, {"minutes", 60000}, {"h", 3600000},
-        {"hour", 3600000}, {"hours", 3600000}, {"d", 86400000}, {"day", 86400000}, {"days", 86400000}};
+    } units[] = {{"", 1000},         {"s", 1000},       {"sec", 1000},     {"secs", 1000},     {"second", 1000},
+                 {"seconds", 1000},  {"m", 60000},      {"min", 60000},    {"mins", 60000},    {"minute", 60000},
+                 {"minutes", 60000}, {"h", 3600000},    {"hour", 3600000}, {"hours", 3600000}, {"d", 86400000},
+                 {"day", 86400000},  {"days", 86400000}};
     for (size_t i = 0; i < ARRAY_LEN(units); i++)
         if (str_ieq_ascii(unit, str_of(units[i].name))) {
             *ms_out = units[i].ms;
@@ -189,7 +191,8 @@ static bool check_host(struct checker *c, const struct yaml *y, struct opt_value
 static bool check_url(const struct yaml *y)
 {
     struct str s = y->text;
-    static const char *const schemes[] = {"http://", "https://", "ws://", "wss://", "mqtt://", "mqtts://", "mqtt5://", "mqtt5s://"};
+    static const char *const schemes[] = {"http://", "https://", "ws://",    "wss://",
+                                          "mqtt://", "mqtts://", "mqtt5://", "mqtt5s://"};
     for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
         if (str_starts(s, str_of(schemes[i])) && s.n > strlen(schemes[i]) && s.p[strlen(schemes[i])] != '/')
             return true;
@@ -218,7 +221,8 @@ static bool check_lang(const struct yaml *y)
 {
     for (size_t i = 0; i < y->text.n; i++) {
         char ch = y->text.p[i];
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '-' || ch == '_'))
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '-' ||
+              ch == '_'))
             return false;
     }
     return y->text.n <= 64;
@@ -421,8 +425,8 @@ static int check_opts(struct checker *c, const char *p, struct yaml *y)
         if (!type) {
             const char *near = str_near(y->keys[i], words, n);
             char got[96], whose[400];
-            yaml_error(y->key_nodes[i], c->err, "unknown option %s of %s%s%s%s", yaml_got(y->key_nodes[i], got), subject(c, whose),
-                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+            yaml_error(y->key_nodes[i], c->err, "unknown option %s of %s%s%s%s", yaml_got(y->key_nodes[i], got),
+                       subject(c, whose), near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
             return REPORTED;
         }
         rc = check_below(c, type, y->keys[i], y->items[i]);

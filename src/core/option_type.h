@@ -22,8 +22,8 @@ struct type_subject {
  * Checks y against the type and converts it. 0, or -1 with err set:
  * "FILE:LINE:COLUMN: option 'OPTION' of OF must be WORDS, got X". The result lives in the arena.
  */
-int type_check(struct arena *a, const char *type, const struct type_subject *subject, struct yaml *y, struct opt_value *out,
-               struct error *err);
+int type_check(struct arena *a, const char *type, const struct type_subject *subject, struct yaml *y,
+               struct opt_value *out, struct error *err);
 /* Is the notation well formed? For the test of the table. */
 bool type_valid(const char *type);
 /* "a positive integer or 'infinity'" */

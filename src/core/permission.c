@@ -1,6 +1,6 @@
 /*
- * api_permissions: may this caller run this command? Sections are tried on their own; the first that fits allows. Any thread,
- * suspends never. Acls and access rules mean what they mean globally, not what a host makes of them.
+ * api_permissions: may this caller run this command? Sections are tried on their own; the first that fits allows. Any
+ * thread, suspends never. Acls and access rules mean what they mean globally, not what a host makes of them.
  */
 #include "core/access_compile.h"
 
@@ -76,22 +76,26 @@ static bool who_allows(const struct acl_scope *s, const struct api_section *sec,
 {
     for (size_t i = 0; i < sec->who_count; i++) {
         /* A token is judged by oauth clauses alone: it must not profit from the address it comes from. */
-        bool hit = caller->oauth_scopes.p ? who_token(s, &sec->who[i], caller) : who_plain(s, &sec->who[i], &caller->who);
+        bool hit =
+            caller->oauth_scopes.p ? who_token(s, &sec->who[i], caller) : who_plain(s, &sec->who[i], &caller->who);
         if (hit)
             return true;
     }
     return false;
 }
 
-bool api_allowed_tagged(const struct config *c, const struct api_caller *caller, struct str command, const char *const *tags)
+bool api_allowed_tagged(const struct config *c, const struct api_caller *caller, struct str command,
+                        const char *const *tags)
 {
-    /* The local socket belongs to whoever may read the spool folder; ejabberd never refuses its control script either. */
+    /* The local socket belongs to whoever may read the spool folder; ejabberd never refuses its control script either.
+     */
     if (str_eq(caller->frontend, S("ejabberd_ctl")))
         return true;
     for (size_t i = 0; i < c->api->n; i++) {
         const struct api_section *s = &c->api->v[i];
-        if (any_name(s->frontends, s->frontend_count, caller->frontend) && any_name(s->tags, s->tag_count, caller->tag) &&
-            what_allows(s, command, tags) && who_allows(c->scope, s, caller))
+        if (any_name(s->frontends, s->frontend_count, caller->frontend) &&
+            any_name(s->tags, s->tag_count, caller->tag) && what_allows(s, command, tags) &&
+            who_allows(c->scope, s, caller))
             return true;
     }
     return false;

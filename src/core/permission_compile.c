@@ -5,14 +5,14 @@
 #include "core/access_compile.h"
 #include "core/option.h"
 
-static const char *const frontends[] = {"ejabberd_ctl", "ejabberd_web_admin", "ejabberd_xmlrpc", "mod_adhoc_api", "mod_cron",
-    "mod_http_api"};
+static const char *const frontends[] = {"ejabberd_ctl",  "ejabberd_web_admin", "ejabberd_xmlrpc",
+                                        "mod_adhoc_api", "mod_cron",           "mod_http_api"};
 
 static int unknown(struct rule_compiler *c, const struct yaml *y, const char *what, const char *near)
 {
     char got[96];
-    return yaml_error(y, c->err, "unknown %s %s%s%s%s", what, yaml_got(y, got), near ? "; did you mean '" : "", near ? near : "",
-                      near ? "'?" : "");
+    return yaml_error(y, c->err, "unknown %s %s%s%s%s", what, yaml_got(y, got), near ? "; did you mean '" : "",
+                      near ? near : "", near ? "'?" : "");
 }
 
 static int wrong(struct rule_compiler *c, const struct yaml *y, const char *what, const char *expected)
@@ -165,7 +165,8 @@ static int compile_who(struct rule_compiler *c, const struct yaml *y, struct api
 static int what_entry(struct rule_compiler *c, const struct yaml *y, struct api_what *w)
 {
     if (y->kind != YAML_SCALAR || !y->text.n)
-        return wrong(c, y, "an entry of 'what'", "the name of a command, \"*\", \"[tag:NAME]\" or one of these after '!'");
+        return wrong(c, y, "an entry of 'what'",
+                     "the name of a command, \"*\", \"[tag:NAME]\" or one of these after '!'");
     struct str s = y->text;
     w->negative = s.p[0] == '!';
     s.p += w->negative;
@@ -215,7 +216,8 @@ static int compile_section(struct rule_compiler *c, const struct yaml *y, struct
     if (y->kind == YAML_LIST) {
         for (size_t i = 0; i < y->n; i++)
             if (y->items[i]->kind == YAML_LIST || compile_section(c, y->items[i], s))
-                return y->items[i]->kind == YAML_LIST ? wrong(c, y->items[i], "a part of api_permissions", "a map") : -1;
+                return y->items[i]->kind == YAML_LIST ? wrong(c, y->items[i], "a part of api_permissions", "a map")
+                                                      : -1;
         return 0;
     }
     if (y->kind != YAML_MAP)

@@ -1,6 +1,6 @@
 /*
- * YAML read through libyaml's events into a tree with places. Runs wherever a configuration is loaded; blocks on the file,
- * suspends never. Leaves out tags, merge keys and several documents in one file. The text is trusted to be an
+ * YAML read through libyaml's events into a tree with places. Runs wherever a configuration is loaded; blocks on the
+ * file, suspends never. Leaves out tags, merge keys and several documents in one file. The text is trusted to be an
  * administrator's, yet bounded: size, depth, nodes, anchors, and nodes counted through aliases (billion laughs).
  */
 #include "core/yaml.h"
@@ -211,8 +211,8 @@ static int read_document(struct reader *r, struct yaml **out)
         bool last = ev.type == YAML_STREAM_END_EVENT;
         if (ev.type == YAML_DOCUMENT_START_EVENT && *out)
             rc = fail_at(r, &ev.start_mark, "only one document is allowed in a file");
-        else if (ev.type == YAML_SCALAR_EVENT || ev.type == YAML_SEQUENCE_START_EVENT || ev.type == YAML_MAPPING_START_EVENT ||
-                 ev.type == YAML_ALIAS_EVENT)
+        else if (ev.type == YAML_SCALAR_EVENT || ev.type == YAML_SEQUENCE_START_EVENT ||
+                 ev.type == YAML_MAPPING_START_EVENT || ev.type == YAML_ALIAS_EVENT)
             rc = read_node(r, &ev, 0, out);
         yaml_event_delete(&ev);
         if (rc || last)

@@ -1,7 +1,8 @@
 /*
  * A YAML document as a tree with places, after includes and macros. Lives in the configuration's arena.
- * An alias is the anchored node itself, so trees may share nodes; the number of nodes counted through aliases is bounded.
- * Keys may repeat in a map: where that is an error the checker says so (access rules repeat "allow" and "deny").
+ * An alias is the anchored node itself, so trees may share nodes; the number of nodes counted through aliases is
+ * bounded. Keys may repeat in a map: where that is an error the checker says so (access rules repeat "allow" and
+ * "deny").
  */
 #ifndef CORE_YAML_H
 #define CORE_YAML_H
@@ -19,25 +20,26 @@ enum yaml_kind { YAML_NULL, YAML_SCALAR, YAML_LIST, YAML_MAP };
 
 struct yaml {
     enum yaml_kind kind;
-    bool quoted;          /* scalar was written in quotes: never a number or a bool */
-    struct str text;      /* scalar */
-    struct yaml **items;  /* list items; map values */
-    struct str *keys;     /* map only */
+    bool quoted;             /* scalar was written in quotes: never a number or a bool */
+    struct str text;         /* scalar */
+    struct yaml **items;     /* list items; map values */
+    struct str *keys;        /* map only */
     struct yaml **key_nodes; /* map only: for places */
     size_t n;
     const char *file;
     unsigned line, column; /* from 1 */
-    const void *compiled; /* a rule given in place, made by core/access_compile.h; NULL otherwise */
+    const void *compiled;  /* a rule given in place, made by core/access_compile.h; NULL otherwise */
 };
 
-/* One document. NULL: err says file:line:column. `file` must live as long as the arena. An empty document gives YAML_NULL. */
+/* One document. NULL: err says file:line:column. `file` must live as long as the arena. An empty document gives
+ * YAML_NULL. */
 struct yaml *yaml_parse(struct arena *a, const char *file, struct str text, struct error *err);
 /* Blocks. The file's name is copied. */
 struct yaml *yaml_read(struct arena *a, const char *file, struct error *err);
 
 /* Value of a key; NULL when missing or not a map. */
 const struct yaml *yaml_get(const struct yaml *map, struct str key);
-bool yaml_bool(const struct yaml *y, bool *out);  /* true/false/yes/no/on/off unquoted */
+bool yaml_bool(const struct yaml *y, bool *out); /* true/false/yes/no/on/off unquoted */
 bool yaml_int(const struct yaml *y, int64_t *out);
 /* A new scalar at the place of `where` (NULL: no place). */
 struct yaml *yaml_scalar(struct arena *a, struct str text, bool quoted, const struct yaml *where);

@@ -6,14 +6,15 @@
 
 static bool word_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '/' ||
-           c == '-' || c == '@' || c == ' ' || c == '+' || c == ':' || c == ';';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '/' || c == '-' || c == '@' || c == ' ' || c == '+' || c == ':' || c == ';';
 }
 
 /* Safe as a plain scalar: no indicator at the start, no ": " and no blank at an end. */
 static bool plain_safe(struct str s)
 {
-    if (!s.n || s.p[0] == '-' || s.p[0] == '@' || s.p[0] == ' ' || s.p[0] == ':' || s.p[s.n - 1] == ' ' || s.p[s.n - 1] == ':')
+    if (!s.n || s.p[0] == '-' || s.p[0] == '@' || s.p[0] == ' ' || s.p[0] == ':' || s.p[s.n - 1] == ' ' ||
+        s.p[s.n - 1] == ':')
         return s.n > 1 && s.p[0] == '-' && s.p[1] >= '0' && s.p[1] <= '9' && str_find(s, ':') < 0;
     for (size_t i = 0; i < s.n; i++)
         if (!word_char(s.p[i]) || (s.p[i] == ':' && i + 1 < s.n && s.p[i + 1] == ' '))
@@ -48,7 +49,8 @@ static void write_key(struct buf *out, struct str key)
         write_quoted(out, key);
 }
 
-static void write_node(struct buf *out, const struct yaml *y, unsigned indent, bool (*mask)(struct str, const struct yaml *));
+static void write_node(struct buf *out, const struct yaml *y, unsigned indent,
+                       bool (*mask)(struct str, const struct yaml *));
 
 static void write_inline(struct buf *out, const struct yaml *y)
 {
@@ -64,7 +66,8 @@ static void write_inline(struct buf *out, const struct yaml *y)
         write_quoted(out, y->text);
 }
 
-static void write_value(struct buf *out, const struct yaml *y, unsigned indent, bool (*mask)(struct str, const struct yaml *))
+static void write_value(struct buf *out, const struct yaml *y, unsigned indent,
+                        bool (*mask)(struct str, const struct yaml *))
 {
     if (!y || !y->n) {
         buf_add_c(out, ' ');
@@ -76,7 +79,8 @@ static void write_value(struct buf *out, const struct yaml *y, unsigned indent, 
     write_node(out, y, indent, mask);
 }
 
-static void write_node(struct buf *out, const struct yaml *y, unsigned indent, bool (*mask)(struct str, const struct yaml *))
+static void write_node(struct buf *out, const struct yaml *y, unsigned indent,
+                       bool (*mask)(struct str, const struct yaml *))
 {
     for (size_t i = 0; i < y->n; i++) {
         buf_printf(out, "%*s", (int)indent, "");

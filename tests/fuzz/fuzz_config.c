@@ -1,6 +1,6 @@
 /*
- * A configuration from arbitrary bytes. What loads must be written as text that loads again and is written the same, must
- * not differ from itself, and its rules can be asked.
+ * A configuration from arbitrary bytes. What loads must be written as text that loads again and is written the same,
+ * must not differ from itself, and its rules can be asked.
  */
 #include "core/access.h"
 #include "core/option.h"
@@ -9,10 +9,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-#define CHECK(cond)  \
-    do {             \
-        if (!(cond)) \
-            abort(); \
+#define CHECK(cond)                                                                                                    \
+    do {                                                                                                               \
+        if (!(cond))                                                                                                   \
+            abort();                                                                                                   \
     } while (0)
 
 static void ask(struct arena *a, const struct config *c)

@@ -60,9 +60,11 @@ static bool rule(const char *name, const char *jid, const char *ip)
 
 static void test_user(void **state)
 {
-    load_text(HOSTS "acl:\n  a:\n    user: admin@localhost\n  b:\n    user: [x, Y@example.test]\n  c:\n    - user: x\n    - user: {z: localhost}\n"
-              "  d:\n    user:\n      - m: [localhost, other.test]\n      - n: localhost\n  e:\n    user: p\n    user: q@localhost\n"
-              "  f:\n    user: admin@LOCALHOST\n");
+    load_text(HOSTS "acl:\n  a:\n    user: admin@localhost\n  b:\n    user: [x, Y@example.test]\n  c:\n    - user: x\n "
+                    "   - user: {z: localhost}\n"
+                    "  d:\n    user:\n      - m: [localhost, other.test]\n      - n: localhost\n  e:\n    user: p\n    "
+                    "user: q@localhost\n"
+                    "  f:\n    user: admin@LOCALHOST\n");
     assert_true(acl("a", "admin@localhost", NULL));
     assert_true(acl("a", "ADMIN@localhost/res", NULL));
     assert_false(acl("a", "admin@example.test", NULL));
@@ -89,10 +91,14 @@ static void test_user(void **state)
 
 static void test_patterns(void **state)
 {
-    load_text(HOSTS "acl:\n  local:\n    user_regexp: \"\"\n  re:\n    user_regexp: [\"^test[0-9]*$\", \"^adm@other.test\"]\n"
-              "  map:\n    user_regexp:\n      \"^m\": other.test\n  srv:\n    server_regexp: \"^icq\\\\.\"\n  node:\n    node_regexp: \"^yo.*@^ex\"\n"
-              "  node2:\n    node_regexp: {\"^yo\": \"test$\"}\n  ug:\n    user_glob: [\"b*t\", \"q?@other.test\"]\n  sg:\n    server_glob: \"*.test\"\n"
-              "  ng:\n    node_glob: \"[a-c]*@*.org\"\n  r:\n    resource: Home\n  rr:\n    resource_regexp: \"^lap\"\n  rg:\n    resource_glob: \"*top\"\n"
+    load_text(HOSTS
+              "acl:\n  local:\n    user_regexp: \"\"\n  re:\n    user_regexp: [\"^test[0-9]*$\", \"^adm@other.test\"]\n"
+              "  map:\n    user_regexp:\n      \"^m\": other.test\n  srv:\n    server_regexp: \"^icq\\\\.\"\n  node:\n "
+              "   node_regexp: \"^yo.*@^ex\"\n"
+              "  node2:\n    node_regexp: {\"^yo\": \"test$\"}\n  ug:\n    user_glob: [\"b*t\", \"q?@other.test\"]\n  "
+              "sg:\n    server_glob: \"*.test\"\n"
+              "  ng:\n    node_glob: \"[a-c]*@*.org\"\n  r:\n    resource: Home\n  rr:\n    resource_regexp: "
+              "\"^lap\"\n  rg:\n    resource_glob: \"*top\"\n"
               "  s:\n    server: OTHER.test\n");
     assert_true(acl("local", "any@localhost", NULL));
     assert_true(acl("local", "any@example.test", NULL));
@@ -136,12 +142,33 @@ static void test_globs(void **state)
         const char *glob, *text;
         bool want;
     } cases[] = {
-        {"", "", true}, {"", "a", false}, {"*", "", true}, {"*", "abc", true}, {"a*", "abc", true}, {"*c", "abc", true},
-        {"a*c", "abbbc", true}, {"a*c*", "ac", true}, {"a**c", "axc", true}, {"a*b*c", "axxbyyc", true}, {"a*b*c", "axxcyyb", false},
-        {"?", "a", true}, {"?", "", false}, {"?", "\xc3\xa9", true}, {"??", "\xc3\xa9", false}, {"[abc]x", "bx", true},
-        {"[a-c]", "d", false}, {"[!a-c]", "d", true}, {"[!a-c]", "b", false}, {"[]]", "]", true}, {"[a-]", "-", true},
-        {"[", "[", true}, {"[ab", "[ab", true}, {"[\xc3\xa0-\xc3\xbf]", "\xc3\xa9", true}, {"*[0-9]", "room7", true},
-        {"*[0-9]", "room", false}, {"*.*", "a.b.c", true},
+        {"", "", true},
+        {"", "a", false},
+        {"*", "", true},
+        {"*", "abc", true},
+        {"a*", "abc", true},
+        {"*c", "abc", true},
+        {"a*c", "abbbc", true},
+        {"a*c*", "ac", true},
+        {"a**c", "axc", true},
+        {"a*b*c", "axxbyyc", true},
+        {"a*b*c", "axxcyyb", false},
+        {"?", "a", true},
+        {"?", "", false},
+        {"?", "\xc3\xa9", true},
+        {"??", "\xc3\xa9", false},
+        {"[abc]x", "bx", true},
+        {"[a-c]", "d", false},
+        {"[!a-c]", "d", true},
+        {"[!a-c]", "b", false},
+        {"[]]", "]", true},
+        {"[a-]", "-", true},
+        {"[", "[", true},
+        {"[ab", "[ab", true},
+        {"[\xc3\xa0-\xc3\xbf]", "\xc3\xa9", true},
+        {"*[0-9]", "room7", true},
+        {"*[0-9]", "room", false},
+        {"*.*", "a.b.c", true},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char text[200];
@@ -164,7 +191,8 @@ static double seconds(void)
 /* An expression that backtracks for ages ends at its bound, without a match; so does a glob of many stars. */
 static void test_bounded(void **state)
 {
-    load_text(HOSTS "acl:\n  evil:\n    resource_regexp: \"^(a+)+$\"\n  stars:\n    resource_glob: \"*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b\"\n");
+    load_text(HOSTS "acl:\n  evil:\n    resource_regexp: \"^(a+)+$\"\n  stars:\n    resource_glob: "
+                    "\"*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b\"\n");
     char jid[200] = "u@h/";
     memset(jid + 4, 'a', 150);
     jid[154] = '!';
@@ -176,8 +204,9 @@ static void test_bounded(void **state)
 
 static void test_ip(void **state)
 {
-    load_text(HOSTS "acl:\n  loop:\n    ip:\n      - 127.0.0.0/8\n      - ::1/128\n  one:\n    ip: 192.0.2.7\n  bits:\n    ip: 127.0.0.1/8\n"
-              "  net6:\n    ip: 2001:db8::/32\n");
+    load_text(HOSTS "acl:\n  loop:\n    ip:\n      - 127.0.0.0/8\n      - ::1/128\n  one:\n    ip: 192.0.2.7\n  "
+                    "bits:\n    ip: 127.0.0.1/8\n"
+                    "  net6:\n    ip: 2001:db8::/32\n");
     assert_true(acl("loop", NULL, "127.3.2.1"));
     assert_true(acl("loop", NULL, "::1"));
     assert_true(acl("loop", NULL, "::ffff:127.0.0.1"));
@@ -192,8 +221,10 @@ static void test_ip(void **state)
 
 static void test_names(void **state)
 {
-    load_text(HOSTS "acl:\n  a:\n    user: x@localhost\n  b:\n    acl: a\n  c:\n    acl: d\n  d:\n    acl: c\n  e: all\n  f: none\n"
-              "  g: []\n  h:\n    shared_group: team\n  i:\n    shared_group: {team: localhost}\n");
+    load_text(
+        HOSTS
+        "acl:\n  a:\n    user: x@localhost\n  b:\n    acl: a\n  c:\n    acl: d\n  d:\n    acl: c\n  e: all\n  f: none\n"
+        "  g: []\n  h:\n    shared_group: team\n  i:\n    shared_group: {team: localhost}\n");
     assert_true(acl("b", "x@localhost", NULL));
     assert_false(acl("b", "y@localhost", NULL));
     assert_false(acl("c", "x@localhost", NULL)); /* they name each other */
@@ -208,7 +239,8 @@ static void test_names(void **state)
 
 static void test_rules(void **state)
 {
-    load_text(HOSTS "acl:\n  admin:\n    user: admin@localhost\naccess_rules:\n"
+    load_text(HOSTS
+              "acl:\n  admin:\n    user: admin@localhost\naccess_rules:\n"
               "  map:\n    deny: blocked\n    allow: all\n"
               "  list:\n    - deny: admin\n    - allow\n"
               "  repeated:\n    deny: nosuch\n    deny: admin\n    deny:\n      ip: 192.0.2.0/24\n    allow: all\n"
@@ -247,8 +279,10 @@ static void test_rules(void **state)
 
 static void test_in_place(void **state)
 {
-    load_text(HOSTS "oauth_access:\n  - allow:\n      user: x@localhost\nlisten:\n  - port: 5222\n    module: ejabberd_c2s\n"
-              "    access:\n      deny:\n        user: x@localhost\n      allow: all\n    shaper:\n      none:\n        user: x@localhost\n      1000: all\n"
+    load_text(HOSTS
+              "oauth_access:\n  - allow:\n      user: x@localhost\nlisten:\n  - port: 5222\n    module: ejabberd_c2s\n"
+              "    access:\n      deny:\n        user: x@localhost\n      allow: all\n    shaper:\n      none:\n       "
+              " user: x@localhost\n      1000: all\n"
               "shaper:\n  slow: 10\n");
     struct access_subject x = who("x@localhost", NULL), y = who("y@localhost", NULL);
     const struct vhost *h = &C->hosts[0];
@@ -300,9 +334,13 @@ static void assert_rate(const char *name, const char *jid, uint64_t rate, uint64
 
 static void test_shapers(void **state)
 {
-    load_text(HOSTS "acl:\n  admin:\n    user: admin@localhost\nshaper:\n  normal:\n    rate: 3000\n    burst_size: 20000\n  fast: 100000\n"
-              "  free: infinity\n  odd:\n    rate: 100\n    burst_size: 5\nshaper_rules:\n  number: 10\n  off:\n    5000: admin\n    100: all\n"
-              "  c2s_shaper:\n    none: admin\n    normal: all\n  s2s_shaper: fast\n  list:\n    - 10:\n      - user: admin@localhost\n    - 5\n"
+    load_text(HOSTS
+              "acl:\n  admin:\n    user: admin@localhost\nshaper:\n  normal:\n    rate: 3000\n    burst_size: 20000\n  "
+              "fast: 100000\n"
+              "  free: infinity\n  odd:\n    rate: 100\n    burst_size: 5\nshaper_rules:\n  number: 10\n  off:\n    "
+              "5000: admin\n    100: all\n"
+              "  c2s_shaper:\n    none: admin\n    normal: all\n  s2s_shaper: fast\n  list:\n    - 10:\n      - user: "
+              "admin@localhost\n    - 5\n"
               "  endless: infinity\n  some:\n    7: admin\n  undefined: nosuch\n  odd_rule: odd\n  free_rule: free\n");
     assert_value("number", "x@localhost", "10");
     assert_value("off", "admin@localhost", "5000");
@@ -333,12 +371,14 @@ static void test_shapers(void **state)
 /* As observed on ejabberd: host_config replaces all definitions, append_host_config replaces those of the same name. */
 static void test_per_host(void **state)
 {
-    load_text(HOSTS "acl:\n  admin:\n    user: admin@localhost\n  other:\n    user: o@localhost\naccess_rules:\n  r:\n    allow: admin\n"
-              "host_config:\n  example.test:\n    acl:\n      extra:\n        user: x@example.test\nappend_host_config:\n  localhost:\n    acl:\n"
-              "      admin:\n        user: bob@localhost\n    access_rules:\n      q:\n        allow: other\n");
+    load_text(HOSTS "acl:\n  admin:\n    user: admin@localhost\n  other:\n    user: o@localhost\naccess_rules:\n  r:\n "
+                    "   allow: admin\n"
+                    "host_config:\n  example.test:\n    acl:\n      extra:\n        user: "
+                    "x@example.test\nappend_host_config:\n  localhost:\n    acl:\n"
+                    "      admin:\n        user: bob@localhost\n    access_rules:\n      q:\n        allow: other\n");
     const struct vhost *first = &C->hosts[0], *second = config_host(C, S("example.test"));
-    struct access_subject admin = who("admin@localhost", NULL), bob = who("bob@localhost", NULL), x = who("x@example.test", NULL),
-                          o = who("o@localhost", NULL);
+    struct access_subject admin = who("admin@localhost", NULL), bob = who("bob@localhost", NULL),
+                          x = who("x@example.test", NULL), o = who("o@localhost", NULL);
     assert_false(acl_match(first, S("admin"), &admin));
     assert_true(acl_match(first, S("admin"), &bob));
     assert_true(access_allowed_name(first, S("r"), &bob));
@@ -354,8 +394,9 @@ int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_user), TEST(test_patterns), TEST(test_globs), TEST(test_bounded), TEST(test_ip), TEST(test_names), TEST(test_rules),
-        TEST(test_in_place), TEST(test_default_rules), TEST(test_shapers), TEST(test_per_host),
+        TEST(test_user),     TEST(test_patterns), TEST(test_globs),    TEST(test_bounded),       TEST(test_ip),
+        TEST(test_names),    TEST(test_rules),    TEST(test_in_place), TEST(test_default_rules), TEST(test_shapers),
+        TEST(test_per_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

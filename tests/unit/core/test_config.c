@@ -1,6 +1,6 @@
 /*
- * core/config.h: the option table against ejabberd's names and types, messages with their places, includes, macros, keywords,
- * hosts, listeners, dump, what reload has to do.
+ * core/config.h: the option table against ejabberd's names and types, messages with their places, includes, macros,
+ * keywords, hosts, listeners, dump, what reload has to do.
  */
 #include "core/config.h"
 #include "core/option.h"
@@ -85,7 +85,8 @@ static const char *kind_of(const char *type)
         return "N";
     if (strstr(type, " or string") || !strcmp(type, "module name"))
         return strstr(type, "list of string") ? "L" : "S";
-    if (!strncmp(type, "int", 3) || !strncmp(type, "timeout", 7) || !strncmp(type, "number", 6) || !strcmp(type, "octal"))
+    if (!strncmp(type, "int", 3) || !strncmp(type, "timeout", 7) || !strncmp(type, "number", 6) ||
+        !strcmp(type, "octal"))
         return "I";
     return NULL;
 }
@@ -113,8 +114,7 @@ static void check_group(enum opt_group_kind kind, const char *name, json_t *fact
         fail_msg("group %s is missing", name);
     const char *option;
     json_t *v;
-    json_object_foreach(facts, option, v)
-        check_option(g, option, v);
+    json_object_foreach(facts, option, v) check_option(g, option, v);
     for (unsigned i = 0; i < g->n; i++)
         if (!(g->defs[i].flags & OPT_FLAG_OWN) && !json_object_get(facts, g->defs[i].name))
             fail_msg("%s: option %s is not one of ejabberd's and not marked as own", name, g->defs[i].name);
@@ -124,8 +124,7 @@ static void check_groups(enum opt_group_kind kind, json_t *facts)
 {
     const char *name;
     json_t *v;
-    json_object_foreach(facts, name, v)
-        check_group(kind, name, v);
+    json_object_foreach(facts, name, v) check_group(kind, name, v);
     size_t n = 0;
     const struct opt_group *g;
     for (unsigned i = 0; (g = opt_group_at(i)) != NULL; i++)
@@ -144,8 +143,7 @@ static void test_table_names(void **state)
     check_groups(OPT_MODULE, json_object_get(facts, "modules"));
     json_t *handlers = json_object_get(facts, "http_request_handlers"), *h;
     size_t i;
-    json_array_foreach(handlers, i, h)
-        assert_true(opt_http_handler(str_of(json_string_value(h))));
+    json_array_foreach(handlers, i, h) assert_true(opt_http_handler(str_of(json_string_value(h))));
     assert_int_equal(json_array_size(handlers), opt_http_handler_count);
     json_decref(facts);
 }
@@ -189,8 +187,9 @@ static void test_table_form(void **state)
             buf_deinit(&words);
             check_default(g, d);
         }
-    static const char *const wrong[] = {"", "strr", "int", "int(1)", "list(", "list(str", "list(str))", "map(str)", "opts()", "{", "{}",
-        "str|", "opts(a:str,)", "opts(a str)", "list()"};
+    static const char *const wrong[] = {"",         "strr",       "int",          "int(1)",      "list(",
+                                        "list(str", "list(str))", "map(str)",     "opts()",      "{",
+                                        "{}",       "str|",       "opts(a:str,)", "opts(a str)", "list()"};
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
         if (type_valid(wrong[i]))
             fail_msg("accepted %s", wrong[i]);
@@ -208,7 +207,8 @@ static void test_table_effects(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(effects); i++) {
         const struct opt_group *g = NULL;
-        for (int k = OPT_TOP; k <= OPT_MODULE && !(g && (!effects[i].option || opt_def_find(g, str_of(effects[i].option)))); k++) {
+        for (int k = OPT_TOP;
+             k <= OPT_MODULE && !(g && (!effects[i].option || opt_def_find(g, str_of(effects[i].option)))); k++) {
             const struct opt_group *found = opt_group_find((enum opt_group_kind)k, str_of(effects[i].group));
             g = found ? found : g;
         }
@@ -268,13 +268,15 @@ static void test_twice(void **state)
             "t.yml:5:5: option 'language' of host 'localhost' is given twice");
     refused(H "host_config:\n  localhost: {}\n  LocalHost: {}\n", "t.yml:4:3: host 'localhost' is given twice");
     refused(H "define_macro:\n  A: 1\n  A: 2\n", "t.yml:4:3: 'A' is given twice in option 'define_macro'");
-    refused(H "listen:\n  - port: 5280\n    module: ejabberd_http\n  - port: 5280\n    ip: 127.0.0.1\n    module: ejabberd_http\n",
+    refused(H "listen:\n  - port: 5280\n    module: ejabberd_http\n  - port: 5280\n    ip: 127.0.0.1\n    module: "
+              "ejabberd_http\n",
             "t.yml:5:5: this listener takes the address of the one at t.yml:3:5");
 }
 
 static void test_types(void **state)
 {
-    refused("hosts: localhost\n", "t.yml:1:8: option 'hosts' must be a list, not empty, of domain names, got 'localhost'");
+    refused("hosts: localhost\n",
+            "t.yml:1:8: option 'hosts' must be a list, not empty, of domain names, got 'localhost'");
     refused("hosts: []\n", "t.yml:1:8: option 'hosts' must be a list, not empty, of domain names, got a list");
     refused("hosts: [localhost, a@b]\n", "t.yml:1:20: every entry of option 'hosts' must be a domain name, got 'a@b'");
     refused("[a, b]\n", "t.yml:1:1: a configuration file must be a map of options, got a list");
@@ -282,26 +284,31 @@ static void test_types(void **state)
     refused(H "listen: 5222\n", "t.yml:2:9: option 'listen' must be a list of any values, got '5222'");
     refused(H "listen:\n  - 5222\n", "t.yml:3:5: every entry of option 'listen' must be a map of options, got '5222'");
     refused(H "listen:\n  -\n    port: 5222\n    module: ejabberd_c2s\n    max_stanza_size: abc\n",
-            "t.yml:6:22: option 'max_stanza_size' of listener ejabberd_c2s must be a positive integer or 'infinity', got 'abc'");
+            "t.yml:6:22: option 'max_stanza_size' of listener ejabberd_c2s must be a positive integer or 'infinity', "
+            "got 'abc'");
     refused(H "listen:\n  - port: \"5222\"\n    module: ejabberd_c2s\n",
-            "t.yml:3:11: option 'port' of listener ejabberd_c2s must be an integer from 0 to 65535 or \"unix:PATH\", got '5222' in quotes");
+            "t.yml:3:11: option 'port' of listener ejabberd_c2s must be an integer from 0 to 65535 or \"unix:PATH\", "
+            "got '5222' in quotes");
     refused(H "listen:\n  - port: 70000\n    module: ejabberd_c2s\n",
-            "t.yml:3:11: option 'port' of listener ejabberd_c2s must be an integer from 0 to 65535 or \"unix:PATH\", got '70000'");
+            "t.yml:3:11: option 'port' of listener ejabberd_c2s must be an integer from 0 to 65535 or \"unix:PATH\", "
+            "got '70000'");
     refused(H "listen:\n  - port: 5222\n    ip: localhost\n    module: ejabberd_c2s\n",
             "t.yml:4:9: option 'ip' of listener ejabberd_c2s must be an IP address, got 'localhost'");
     refused(H "modules:\n  mod_ping:\n    ping_interval: 5 weeks\n",
-            "t.yml:4:20: option 'ping_interval' of module mod_ping must be a time as seconds or like '30 seconds', '5 minutes', '1 hour', "
+            "t.yml:4:20: option 'ping_interval' of module mod_ping must be a time as seconds or like '30 seconds', '5 "
+            "minutes', '1 hour', "
             "'1 day', got '5 weeks'");
     refused(H "modules:\n  mod_ping:\n    send_pings: 1\n",
             "t.yml:4:17: option 'send_pings' of module mod_ping must be true or false, got '1'");
     refused(H "modules:\n  mod_ping: 5\n", "t.yml:3:13: module mod_ping must be a map of options, got '5'");
-    refused(H "resource_conflict: closenow\n",
-            "t.yml:2:20: option 'resource_conflict' must be one of 'setresource', 'closeold', 'closenew', 'acceptnew', got 'closenow'");
+    refused(H "resource_conflict: closenow\n", "t.yml:2:20: option 'resource_conflict' must be one of 'setresource', "
+                                               "'closeold', 'closenew', 'acceptnew', got 'closenow'");
     refused(H "acme:\n  auto: maybe\n", "t.yml:3:9: option 'acme.auto' must be true or false, got 'maybe'");
-    refused(H "acme:\n  contact: [a, {b: c}]\n", "t.yml:3:16: every entry of option 'acme.contact' must be a text, got a map");
-    refused(H "auth_method: [mnesia, ldab]\n",
-            "t.yml:2:23: every entry of option 'auth_method' must be one of 'anonymous', 'external', 'internal', 'jwt', 'ldap', 'mnesia', "
-            "'pam', 'sql', got 'ldab'");
+    refused(H "acme:\n  contact: [a, {b: c}]\n",
+            "t.yml:3:16: every entry of option 'acme.contact' must be a text, got a map");
+    refused(H "auth_method: [mnesia, ldab]\n", "t.yml:2:23: every entry of option 'auth_method' must be one of "
+                                               "'anonymous', 'external', 'internal', 'jwt', 'ldap', 'mnesia', "
+                                               "'pam', 'sql', got 'ldab'");
     refused(H "cache_size: 0\n", "t.yml:2:13: option 'cache_size' must be a positive integer or 'infinity', got '0'");
     refused(H "cache_size: 99999999999999999999\n",
             "t.yml:2:13: option 'cache_size' must be a positive integer or 'infinity', got '99999999999999999999'");
@@ -310,20 +317,24 @@ static void test_types(void **state)
     refused(H "sql_password: [hunter2]\n", "t.yml:2:15: option 'sql_password' must be a text, got a list");
     refused(H "trusted_proxies: [127.0.0.1, x]\n",
             "t.yml:2:30: every entry of option 'trusted_proxies' must be an IP address or network, got 'x'");
-    refused(H "modules:\n  mod_muc:\n    default_room_options:\n      max_users: many\n",
-            "t.yml:5:18: option 'default_room_options.max_users' of module mod_muc must be a positive integer, got 'many'");
+    refused(
+        H "modules:\n  mod_muc:\n    default_room_options:\n      max_users: many\n",
+        "t.yml:5:18: option 'default_room_options.max_users' of module mod_muc must be a positive integer, got 'many'");
     refused(H "modules:\n  mod_muc:\n    regexp_room_id: \"(\"\n",
             "t.yml:4:21: option 'regexp_room_id' of module mod_muc must be a regular expression, got '('");
     refused(H "modules:\n  mod_muc:\n    host: \"a b.@HOST@\"\n",
-            "t.yml:4:11: option 'host' of module mod_muc must be a domain name, which may contain @HOST@, got 'a b.localhost'");
-    refused(H "listen:\n  - port: 5222\n    module: ejabberd_c2s\n    unix_socket:\n      mode: 0999\n",
-            "t.yml:6:13: option 'unix_socket.mode' of listener ejabberd_c2s must be an octal mode like '0640', got '0999'");
+            "t.yml:4:11: option 'host' of module mod_muc must be a domain name, which may contain @HOST@, got 'a "
+            "b.localhost'");
+    refused(
+        H "listen:\n  - port: 5222\n    module: ejabberd_c2s\n    unix_socket:\n      mode: 0999\n",
+        "t.yml:6:13: option 'unix_socket.mode' of listener ejabberd_c2s must be an octal mode like '0640', got '0999'");
 }
 
 static void test_rules_refused(void **state)
 {
     refused(H "acl:\n  a:\n    usr: x\n", "t.yml:4:5: unknown acl type 'usr'; did you mean 'user'?");
-    refused(H "acl:\n  a:\n    ip: 1.2.3.4/33\n", "t.yml:4:9: acl type 'ip' must be an IP address or network, got '1.2.3.4/33'");
+    refused(H "acl:\n  a:\n    ip: 1.2.3.4/33\n",
+            "t.yml:4:9: acl type 'ip' must be an IP address or network, got '1.2.3.4/33'");
     refused(H "acl:\n  a:\n    user: \"x@\"\n", "t.yml:4:11: acl type 'user' must be a name with a domain, got 'x@'");
     refused(H "acl:\n  a:\n    node_regexp: x\n",
             "t.yml:4:18: acl type 'node_regexp' must be of the form user@server, both patterns, got 'x'");
@@ -332,28 +343,36 @@ static void test_rules_refused(void **state)
     refused(H "acl:\n  all:\n    user: x\n", "t.yml:3:3: 'all' has its own meaning and cannot be the name of an acl");
     refused(H "acl:\n  a: b\n", "t.yml:3:6: acl 'a' must be a map of acl types, got 'b'");
     refused(H "acl: 5\n", "t.yml:2:6: option 'acl' must be a map, got '5'");
-    refused(H "access_rules:\n  a:\n    alow: x\n", "t.yml:4:5: an access rule is made of 'allow' and 'deny', got 'alow'");
-    refused(H "access_rules:\n  a: all\n", "t.yml:3:6: rule 'a' of option 'access_rules' must be a map or a list, got 'all'");
-    refused(H "access_rules:\n  none:\n    allow: x\n", "t.yml:3:3: 'none' has its own meaning and cannot be the name of a rule");
+    refused(H "access_rules:\n  a:\n    alow: x\n",
+            "t.yml:4:5: an access rule is made of 'allow' and 'deny', got 'alow'");
+    refused(H "access_rules:\n  a: all\n",
+            "t.yml:3:6: rule 'a' of option 'access_rules' must be a map or a list, got 'all'");
+    refused(H "access_rules:\n  none:\n    allow: x\n",
+            "t.yml:3:3: 'none' has its own meaning and cannot be the name of a rule");
     refused(H "oauth_access:\n  - alow: x\n", "t.yml:3:5: an access rule is made of 'allow' and 'deny', got 'alow'");
-    refused(H "shaper:\n  a: -5\n", "t.yml:3:6: the rate of shaper 'a' must be a positive integer or 'infinity', got '-5'");
+    refused(H "shaper:\n  a: -5\n",
+            "t.yml:3:6: the rate of shaper 'a' must be a positive integer or 'infinity', got '-5'");
     refused(H "shaper:\n  b:\n    burst_size: 5\n", "t.yml:4:5: shaper 'b' has no 'rate'");
     refused(H "shaper:\n  b:\n    rate: 5\n    brust: 6\n",
             "t.yml:5:5: unknown option 'brust' of shaper 'b'; known are 'rate' and 'burst_size'");
-    refused(H "shaper_rules:\n  c:\n    - 5: admin\n    - 0: all\n", "t.yml:5:7: a number in a shaper rule must be positive, got '0'");
+    refused(H "shaper_rules:\n  c:\n    - 5: admin\n    - 0: all\n",
+            "t.yml:5:7: a number in a shaper rule must be positive, got '0'");
 }
 
 /* --- what loads --- */
 
 static void test_values(void **state)
 {
-    load_it("hosts:\n  - Example.TEST\n  - b\xc3\xbc" "cher.test\nloglevel: 4\ncache_size: unlimited\nnegotiation_timeout: 5 min\ncache_life_time: 1 hour\n"
-            "log_rotate_size: infinity\nauth_method: mnesia\ndisable_sasl_mechanisms: [digest-md5, X]\nsql_password: \"secret\"\n"
+    load_it("hosts:\n  - Example.TEST\n  - b\xc3\xbc"
+            "cher.test\nloglevel: 4\ncache_size: unlimited\nnegotiation_timeout: 5 min\ncache_life_time: 1 hour\n"
+            "log_rotate_size: infinity\nauth_method: mnesia\ndisable_sasl_mechanisms: [digest-md5, X]\nsql_password: "
+            "\"secret\"\n"
             "shards: 3\nlog_format: json\nembedded_durability: crash\nmax_connections: 50\nc2s_ciphers: [AES, \"!X\"]\n"
             "sm_use_cache: off\n");
     assert_int_equal(C->host_count, 2);
     assert_str(C->hosts[0].name, "example.test");
-    assert_str(C->hosts[1].name, "b\xc3\xbc" "cher.test");
+    assert_str(C->hosts[1].name, "b\xc3\xbc"
+                                 "cher.test");
     assert_int_equal(C->hosts[1].index, 1);
     assert_ptr_equal(config_host(C, S("example.test")), &C->hosts[0]);
     assert_null(config_host(C, S("nosuch")));
@@ -381,7 +400,8 @@ static void test_values(void **state)
 
 static void test_defaults(void **state)
 {
-    load_it(H "default_db: sql\nsql_type: sqlite\nmodules:\n  mod_last: {}\n  mod_muc: {}\n  mod_scram_upgrade: {}\n  mod_disco: {}\n  mod_offline:\n"
+    load_it(H "default_db: sql\nsql_type: sqlite\nmodules:\n  mod_last: {}\n  mod_muc: {}\n  mod_scram_upgrade: {}\n  "
+              "mod_disco: {}\n  mod_offline:\n"
               "  mod_register: {}\n");
     const struct str *v;
     assert_str(opt_str(C->global, "language"), "en");
@@ -413,15 +433,17 @@ static void test_times(void **state)
     static const struct {
         const char *text;
         int64_t ms;
-    } good[] = {{"5", 5000}, {"5s", 5000}, {"5 sec", 5000}, {"5 SECONDS", 5000}, {"2 m", 120000}, {"2 min", 120000}, {"2 minutes", 120000},
-        {"1 hour", 3600000}, {"3h", 10800000}, {"2 days", 172800000}, {"\"1 d\"", 86400000}, {"\"7\"", 7000}};
+    } good[] = {{"5", 5000},      {"5s", 5000},          {"5 sec", 5000},       {"5 SECONDS", 5000},
+                {"2 m", 120000},  {"2 min", 120000},     {"2 minutes", 120000}, {"1 hour", 3600000},
+                {"3h", 10800000}, {"2 days", 172800000}, {"\"1 d\"", 86400000}, {"\"7\"", 7000}};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         char text[100];
         snprintf(text, sizeof(text), H "negotiation_timeout: %s\n", good[i].text);
         load_it(text);
         assert_int_equal(opt_int(C->global, "negotiation_timeout"), good[i].ms);
     }
-    static const char *const bad[] = {"0", "-1", "1.5 hours", "5 weeks", "5 ms", "infinity", "x", "5 5", "99999999999999999999", "[5]"};
+    static const char *const bad[] = {
+        "0", "-1", "1.5 hours", "5 weeks", "5 ms", "infinity", "x", "5 5", "99999999999999999999", "[5]"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         char text[100];
         struct error err = ERROR_INIT;
@@ -429,7 +451,8 @@ static void test_times(void **state)
         if (config_parse("t.yml", str_of(text), NULL, &err))
             fail_msg("accepted %s", bad[i]);
     }
-    load_it(H "outgoing_s2s_timeout: infinity\nmodules:\n  mod_stream_mgmt:\n    resume_timeout: 0\n  mod_muc:\n    min_message_interval: 0.25\n");
+    load_it(H "outgoing_s2s_timeout: infinity\nmodules:\n  mod_stream_mgmt:\n    resume_timeout: 0\n  mod_muc:\n    "
+              "min_message_interval: 0.25\n");
     assert_true(opt_int(C->global, "outgoing_s2s_timeout") == OPT_INFINITY);
     assert_int_equal(opt_int(config_module(&C->hosts[0], S("mod_stream_mgmt")), "resume_timeout"), 0);
     assert_int_equal(opt_int(config_module(&C->hosts[0], S("mod_muc")), "min_message_interval"), 250);
@@ -437,9 +460,12 @@ static void test_times(void **state)
 
 static void test_listeners(void **state)
 {
-    load_it(H "listen:\n  - port: 5222\n    ip: \"::\"\n    module: ejabberd_c2s\n    max_stanza_size: 1000\n    starttls_required: yes\n"
-              "    max_connections: 7\n    unix_socket:\n      mode: \"0640\"\n  - port: \"unix:/tmp/s\"\n    module: ejabberd_http\n    tag: x\n"
-              "    request_handlers:\n      /api: mod_http_api\n  - port: 5478\n    transport: udp\n    module: ejabberd_stun\n");
+    load_it(H "listen:\n  - port: 5222\n    ip: \"::\"\n    module: ejabberd_c2s\n    max_stanza_size: 1000\n    "
+              "starttls_required: yes\n"
+              "    max_connections: 7\n    unix_socket:\n      mode: \"0640\"\n  - port: \"unix:/tmp/s\"\n    module: "
+              "ejabberd_http\n    tag: x\n"
+              "    request_handlers:\n      /api: mod_http_api\n  - port: 5478\n    transport: udp\n    module: "
+              "ejabberd_stun\n");
     assert_int_equal(C->listener_count, 3);
     const struct listen_conf *l = C->listeners;
     assert_str(l[0].module, "ejabberd_c2s");
@@ -465,8 +491,10 @@ static void test_listeners(void **state)
 
 static void test_warnings(void **state)
 {
-    load_it(H "s2s_zlib: true\nlisten:\n  - port: 5222\n    module: ejabberd_c2s\n    zlib: false\n    access: nosuch\n    shaper: nono\n"
-              "  - port: 5223\n    module: ejabberd_c2s\n    zlib: true\n  - port: 5280\n    module: ejabberd_http\n    request_handlers:\n"
+    load_it(H "s2s_zlib: true\nlisten:\n  - port: 5222\n    module: ejabberd_c2s\n    zlib: false\n    access: "
+              "nosuch\n    shaper: nono\n"
+              "  - port: 5223\n    module: ejabberd_c2s\n    zlib: true\n  - port: 5280\n    module: ejabberd_http\n   "
+              " request_handlers:\n"
               "      /a: mod_bosh\n      /b: mod_bosh\n      /c: ejabberd_captcha\n      /d: ejabberd_captcha\n"
               "auth_method: [mnesia, ldap]\nmodules:\n  mod_bosh:\n    json: true\n  mod_ping:\n    send_pings: true\n"
               "host_config:\n  localhost:\n    s2s_zlib: false\n");
@@ -558,9 +586,11 @@ static void main_refused(const char *fmt)
 static void test_includes(void **state)
 {
     mkdir(path_of("sub"), 0700);
-    put_file("main.yml", "include_config_file:\n  - a.yml\n  - ./sub/c.yml: {disallow: [listen]}\n  - b.yml:\n      allow_only: [language]\n"
+    put_file("main.yml", "include_config_file:\n  - a.yml\n  - ./sub/c.yml: {disallow: [listen]}\n  - b.yml:\n      "
+                         "allow_only: [language]\n"
                          "define_macro:\n  X: de\nhost_config:\n  one.test:\n    resource_conflict: closeold\n");
-    put_file("a.yml", "hosts: [one.test, two.test]\ndefine_macro:\n  Y: info\nloglevel: Y\nhost_config:\n  two.test:\n    language: fr\n");
+    put_file("a.yml", "hosts: [one.test, two.test]\ndefine_macro:\n  Y: info\nloglevel: Y\nhost_config:\n  two.test:\n "
+                      "   language: fr\n");
     put_file("b.yml", "language: X\nfqdn: [x.test]\n");
     put_file("sub/c.yml", "listen:\n  - port: 1\n    module: ejabberd_c2s\nshards: 2\n");
     load_main();
@@ -571,8 +601,10 @@ static void test_includes(void **state)
     assert_int_equal(opt_int(C->global, "shards"), 2);
     assert_int_equal(C->listener_count, 0);
     assert_int_equal(C->warning_count, 2);
-    assert_non_null(strstr(C->warnings[0], "sub/c.yml:1:1: option 'listen' is not allowed in this included file and left out"));
-    assert_non_null(strstr(C->warnings[1], "b.yml:2:1: option 'fqdn' is not allowed in this included file and left out"));
+    assert_non_null(
+        strstr(C->warnings[0], "sub/c.yml:1:1: option 'listen' is not allowed in this included file and left out"));
+    assert_non_null(
+        strstr(C->warnings[1], "b.yml:2:1: option 'fqdn' is not allowed in this included file and left out"));
 }
 
 static void test_includes_refused(void **state)
@@ -588,14 +620,17 @@ static void test_includes_refused(void **state)
     put_file("a.yml", "a: [\n");
     main_refused("$/main.yml:2:22: $/a.yml:2:1: did not find expected node content");
     put_file("main.yml", "hosts: [a.test]\ninclude_config_file:\n  a.yml:\n    only: [x]\n");
-    main_refused("$/main.yml:4:5: unknown option 'only' of option 'include_config_file'; known are 'allow_only' and 'disallow'");
+    main_refused(
+        "$/main.yml:4:5: unknown option 'only' of option 'include_config_file'; known are 'allow_only' and 'disallow'");
     refused(H "include_config_file: x.yml\n", "t.yml:2:22: files cannot be included here");
 }
 
 static void test_macros(void **state)
 {
-    load_it(H "define_macro:\n  LANG: L2\n  L2: de\n  PORT: 5222\n  ADM:\n    user: admin@localhost\n  ON: true\n  MODS:\n    mod_ping: {}\n"
-              "language: LANG\next_api_url: \"http://@L2@/x@NOSUCH@y@PORT@\"\nacl:\n  admin: ADM\nlisten:\n  - port: PORT\n    module: ejabberd_c2s\n"
+    load_it(H "define_macro:\n  LANG: L2\n  L2: de\n  PORT: 5222\n  ADM:\n    user: admin@localhost\n  ON: true\n  "
+              "MODS:\n    mod_ping: {}\n"
+              "language: LANG\next_api_url: \"http://@L2@/x@NOSUCH@y@PORT@\"\nacl:\n  admin: ADM\nlisten:\n  - port: "
+              "PORT\n    module: ejabberd_c2s\n"
               "    tls: ON\nmodules: MODS\ncaptcha_cmd: \"LANG LANG\"\ncaptcha_host: \"@L2@\"\n");
     assert_str(opt_str(C->global, "language"), "de");
     assert_str(opt_str(C->global, "ext_api_url"), "http://de/x@NOSUCH@y5222");
@@ -607,13 +642,16 @@ static void test_macros(void **state)
     refused(H "define_macro:\n  A: B\n  B: A\nlanguage: A\n", "t.yml:4:6: 'A' is defined by itself");
     refused(H "define_macro:\n  A: \"x@A@\"\nlanguage: A\n", "t.yml:3:6: 'A' is defined by itself");
     refused(H "define_macro:\n  A: [x]\nloglevel: A\n",
-            "t.yml:3:6: option 'loglevel' must be one of 'none', 'emergency', 'alert', 'critical', 'error', 'warning', 'notice', 'info', "
+            "t.yml:3:6: option 'loglevel' must be one of 'none', 'emergency', 'alert', 'critical', 'error', 'warning', "
+            "'notice', 'info', "
             "'debug' or an integer from 0 to 5, got a list");
     refused(H "define_macro: 5\n", "t.yml:2:15: option 'define_macro' must be a map, got '5'");
     refused(H "host_config:\n  localhost:\n    define_macro:\n      A: 1\n",
             "t.yml:4:5: option 'define_macro' holds for the whole server and is not allowed in host_config");
-    refused(H "define_macro:\n  A: [x,x,x,x,x,x,x,x,x,x]\n  B: [A,A,A,A,A,A,A,A,A,A]\n  C: [B,B,B,B,B,B,B,B,B,B]\n  D: [C,C,C,C,C,C,C,C,C,C]\n"
-              "  E: [D,D,D,D,D,D,D,D,D,D]\nfqdn: E\n", "t.yml:1:1: the configuration grows beyond 100000 nodes");
+    refused(H "define_macro:\n  A: [x,x,x,x,x,x,x,x,x,x]\n  B: [A,A,A,A,A,A,A,A,A,A]\n  C: [B,B,B,B,B,B,B,B,B,B]\n  D: "
+              "[C,C,C,C,C,C,C,C,C,C]\n"
+              "  E: [D,D,D,D,D,D,D,D,D,D]\nfqdn: E\n",
+            "t.yml:1:1: the configuration grows beyond 100000 nodes");
 }
 
 static void test_environment(void **state)
@@ -625,7 +663,8 @@ static void test_environment(void **state)
     assert_int_equal(C->listeners[0].port, 7777);
     setenv("EJABBERD_MACRO_PORT", "many", 1);
     refused(H "listen:\n  - port: PORT\n    module: ejabberd_c2s\n",
-            "environment variable EJABBERD_MACRO_PORT: option 'port' of listener ejabberd_c2s must be an integer from 0 to 65535 or "
+            "environment variable EJABBERD_MACRO_PORT: option 'port' of listener ejabberd_c2s must be an integer from "
+            "0 to 65535 or "
             "\"unix:PATH\", got 'many'");
     unsetenv("EJABBERD_MACRO_LANG");
     unsetenv("EJABBERD_MACRO_PORT");
@@ -633,11 +672,15 @@ static void test_environment(void **state)
 
 static void test_keywords(void **state)
 {
-    load_it("hosts: [localhost, example.test]\ndefine_macro:\n  BOTH: macro\n  INNER: \"tools/@K@\"\ndefine_keyword:\n  K: captcha.sh\n  BOTH: keyword\n"
-            "  HOSTNAME: Generic\n  LANG: de\nhost_config:\n  example.test:\n    define_keyword:\n      HOSTNAME: Example\n      VERSION: 1.2.3\n"
-            "ext_api_url: \"http://localhost/@VERSION@/api\"\ncaptcha_cmd: INNER\ncaptcha_host: BOTH\nlanguage: LANG\nqueue_dir: \"@SPOOL_PATH@/q\"\n"
+    load_it("hosts: [localhost, example.test]\ndefine_macro:\n  BOTH: macro\n  INNER: \"tools/@K@\"\ndefine_keyword:\n "
+            " K: captcha.sh\n  BOTH: keyword\n"
+            "  HOSTNAME: Generic\n  LANG: de\nhost_config:\n  example.test:\n    define_keyword:\n      HOSTNAME: "
+            "Example\n      VERSION: 1.2.3\n"
+            "ext_api_url: \"http://localhost/@VERSION@/api\"\ncaptcha_cmd: INNER\ncaptcha_host: BOTH\nlanguage: "
+            "LANG\nqueue_dir: \"@SPOOL_PATH@/q\"\n"
             "ext_api_path_oauth: \"@SEMVER@ @CONFIG_PATH@ @LOGS_PATH@\"\n"
-            "modules:\n  mod_vcard:\n    name: \"vJUD of @HOSTNAME@\"\n    host: \"v.@HOST@\"\n  mod_disco:\n    name: HOST\n");
+            "modules:\n  mod_vcard:\n    name: \"vJUD of @HOSTNAME@\"\n    host: \"v.@HOST@\"\n  mod_disco:\n    name: "
+            "HOST\n");
     assert_str(opt_str(C->global, "captcha_cmd"), "tools/captcha.sh");
     assert_str(opt_str(C->global, "captcha_host"), "macro");
     assert_str(opt_str(C->global, "language"), "de");
@@ -654,7 +697,8 @@ static void test_keywords(void **state)
 
 static void test_hosts(void **state)
 {
-    load_it("hosts: [a.test, b.test, c.test]\nlanguage: en\ncache_size: 5\ndisable_sasl_mechanisms: [x, y]\nmodules:\n  mod_ping: {}\n"
+    load_it("hosts: [a.test, b.test, c.test]\nlanguage: en\ncache_size: 5\ndisable_sasl_mechanisms: [x, y]\nmodules:\n "
+            " mod_ping: {}\n"
             "host_config:\n  B.test:\n    language: de\n    cache_size: 9\n    modules:\n      mod_last: {}\n"
             "append_host_config:\n  c.test:\n    disable_sasl_mechanisms: z\n    modules:\n      mod_time: {}\n");
     const struct vhost *a = &C->hosts[0], *b = &C->hosts[1], *c = &C->hosts[2];
@@ -679,9 +723,12 @@ static void test_hosts(void **state)
 
 static void test_dump(void **state)
 {
-    load_it(H "define_macro:\n  LANG: de\nlanguage: LANG\nsql_password: hunter2\nsql_server: \"DSN=x;PWD=hunter2\"\ndefine_keyword:\n  SECRET: hunter2\n"
-              "listen:\n  - port: 5347\n    module: ejabberd_service\n    password: hunter2\n    hosts:\n      c.test:\n        password: hunter2\n"
-              "modules:\n  mod_http_upload:\n    external_secret: hunter2\n    put_url: \"https://@HOST@/\"\naccess_rules:\n  r:\n    deny: a\n    deny: b\n    allow: all\n");
+    load_it(H "define_macro:\n  LANG: de\nlanguage: LANG\nsql_password: hunter2\nsql_server: "
+              "\"DSN=x;PWD=hunter2\"\ndefine_keyword:\n  SECRET: hunter2\n"
+              "listen:\n  - port: 5347\n    module: ejabberd_service\n    password: hunter2\n    hosts:\n      "
+              "c.test:\n        password: hunter2\n"
+              "modules:\n  mod_http_upload:\n    external_secret: hunter2\n    put_url: "
+              "\"https://@HOST@/\"\naccess_rules:\n  r:\n    deny: a\n    deny: b\n    allow: all\n");
     struct str text = config_dump(A, C, false), hidden = config_dump(A, C, true);
     assert_non_null(strstr(text.p, "hosts:\n  - localhost\nlanguage: de\nsql_password: hunter2\n"));
     assert_null(strstr(text.p, "define_macro"));
@@ -712,10 +759,12 @@ static void test_dump_stock(void **state)
 
 static void test_diff(void **state)
 {
-    const char *head = H "listen:\n  - port: 1\n    module: ejabberd_c2s\n  - port: 2\n    module: ejabberd_c2s\n    tls: true\n";
+    const char *head =
+        H "listen:\n  - port: 1\n    module: ejabberd_c2s\n  - port: 2\n    module: ejabberd_c2s\n    tls: true\n";
     struct config *was = load_text(arena_cstr(A, arena_printf(A, "%s  - port: 3\n    module: ejabberd_http\n", head)));
-    struct config *now = load_text(H "listen:\n  - port: 4\n    module: ejabberd_http\n  - port: 1\n    module: ejabberd_c2s\n"
-                                     "  - port: 2\n    module: ejabberd_c2s\n    tls: false\n");
+    struct config *now =
+        load_text(H "listen:\n  - port: 4\n    module: ejabberd_http\n  - port: 1\n    module: ejabberd_c2s\n"
+                    "  - port: 2\n    module: ejabberd_c2s\n    tls: false\n");
     const struct listener_change *v;
     assert_int_equal(config_diff_listeners(A, was, was, &v), 0);
     assert_int_equal(config_diff_listeners(A, was, now, &v), 3);
@@ -728,7 +777,8 @@ static void test_diff(void **state)
     assert_ptr_equal(v[2].now, &now->listeners[2]);
     assert_int_equal(config_diff_listeners(A, NULL, now, &v), 3);
     assert_int_equal(v[0].kind, LISTENER_START);
-    struct config *ciphers = load_text(arena_cstr(A, arena_printf(A, "c2s_ciphers: X\n%s  - port: 3\n    module: ejabberd_http\n", head)));
+    struct config *ciphers =
+        load_text(arena_cstr(A, arena_printf(A, "c2s_ciphers: X\n%s  - port: 3\n    module: ejabberd_http\n", head)));
     assert_int_equal(config_diff_listeners(A, was, ciphers, &v), 2); /* the two of c2s */
     config_release(&was);
     config_release(&now);
@@ -777,11 +827,29 @@ int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_table_names), TEST(test_table_form), TEST(test_table_effects), TEST(test_unknown), TEST(test_twice), TEST(test_types),
-        TEST(test_rules_refused), TEST(test_values), TEST(test_defaults), TEST(test_times), TEST(test_listeners), TEST(test_warnings),
-        TEST(test_stock), cmocka_unit_test_setup_teardown(test_includes, setup_dir, teardown_dir),
-        cmocka_unit_test_setup_teardown(test_includes_refused, setup_dir, teardown_dir), TEST(test_macros), TEST(test_environment),
-        TEST(test_keywords), TEST(test_hosts), TEST(test_dump), TEST(test_dump_stock), TEST(test_diff), TEST(test_install),
+        TEST(test_table_names),
+        TEST(test_table_form),
+        TEST(test_table_effects),
+        TEST(test_unknown),
+        TEST(test_twice),
+        TEST(test_types),
+        TEST(test_rules_refused),
+        TEST(test_values),
+        TEST(test_defaults),
+        TEST(test_times),
+        TEST(test_listeners),
+        TEST(test_warnings),
+        TEST(test_stock),
+        cmocka_unit_test_setup_teardown(test_includes, setup_dir, teardown_dir),
+        cmocka_unit_test_setup_teardown(test_includes_refused, setup_dir, teardown_dir),
+        TEST(test_macros),
+        TEST(test_environment),
+        TEST(test_keywords),
+        TEST(test_hosts),
+        TEST(test_dump),
+        TEST(test_dump_stock),
+        TEST(test_diff),
+        TEST(test_install),
         TEST(test_many_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

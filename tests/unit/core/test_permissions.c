@@ -1,6 +1,6 @@
 /*
- * api_permissions: the recorded answers of three listeners (open, authonly, stock) as a table, the default, and the clauses
- * one by one.
+ * api_permissions: the recorded answers of three listeners (open, authonly, stock) as a table, the default, and the
+ * clauses one by one.
  */
 #include "core/access.h"
 
@@ -71,14 +71,16 @@ struct ask {
 static bool answer(const struct config *c, const struct ask *q)
 {
     struct arena *a = arena_new();
-    struct api_caller caller = {.frontend = str_of(q->frontend), .tag = str_of(q->tag), .oauth_scopes = str_of(q->scopes)};
+    struct api_caller caller = {
+        .frontend = str_of(q->frontend), .tag = str_of(q->tag), .oauth_scopes = str_of(q->scopes)};
     if (q->jid)
         assert_true(jid_parse(a, str_of(q->jid), &caller.who.jid));
     if (q->ip)
         assert_true(ip_parse(str_of(q->ip), &caller.who.ip));
     static const char *const tags[] = {"session", "statistics", NULL};
     bool tagged = !strcmp(q->command, "num_resources");
-    bool yes = tagged ? api_allowed_tagged(c, &caller, str_of(q->command), tags) : api_allowed(c, &caller, str_of(q->command), false);
+    bool yes = tagged ? api_allowed_tagged(c, &caller, str_of(q->command), tags)
+                      : api_allowed(c, &caller, str_of(q->command), false);
     arena_release(&a);
     return yes;
 }
@@ -87,8 +89,9 @@ static void check_all(const struct config *c, const struct ask *v, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (answer(c, &v[i]) != v[i].want)
-            fail_msg("case %zu: %s %s %s %s %s %s: want %s", i, v[i].frontend, v[i].tag ? v[i].tag : "-", v[i].jid ? v[i].jid : "-",
-                     v[i].ip ? v[i].ip : "-", v[i].scopes ? v[i].scopes : "-", v[i].command, v[i].want ? "yes" : "no");
+            fail_msg("case %zu: %s %s %s %s %s %s: want %s", i, v[i].frontend, v[i].tag ? v[i].tag : "-",
+                     v[i].jid ? v[i].jid : "-", v[i].ip ? v[i].ip : "-", v[i].scopes ? v[i].scopes : "-", v[i].command,
+                     v[i].want ? "yes" : "no");
 }
 
 #define API "mod_http_api"
@@ -189,7 +192,8 @@ static void test_default(void **state)
         {"ejabberd_ctl", NULL, NULL, NULL, NULL, "stop", true},
     };
     check_text("hosts: [localhost]\nacl:\n  admin:\n    user: admin@localhost\n", cases, ARRAY_LEN(cases));
-    check_text("hosts: [localhost]\nacl:\n  admin:\n    user: admin@localhost\napi_permissions: {}\n", cases, ARRAY_LEN(cases));
+    check_text("hosts: [localhost]\nacl:\n  admin:\n    user: admin@localhost\napi_permissions: {}\n", cases,
+               ARRAY_LEN(cases));
 }
 
 static void test_who(void **state)
@@ -199,28 +203,39 @@ static void test_who(void **state)
         {API, NULL, USER, LOOP, NULL, "x", true},
         {API, NULL, USER, "192.0.2.1", NULL, "x", false},
     };
-    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who:\n      user: admin@localhost\n      ip: 127.0.0.1/8\n    what: \"*\"\n",
+    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who:\n      user: admin@localhost\n      ip: "
+               "127.0.0.1/8\n    what: \"*\"\n",
                any_of, ARRAY_LEN(any_of));
-    check_text("hosts: [localhost]\nacl:\n  adm:\n    user: admin@localhost\napi_permissions:\n  a:\n    who:\n      - adm\n"
-               "      - ip: 127.0.0.1/8\n    what: [x]\n", any_of, ARRAY_LEN(any_of));
-    check_text("hosts: [localhost]\naccess_rules:\n  r:\n    - allow:\n        user: admin@localhost\n    - allow:\n        ip: 127.0.0.0/8\n"
-               "api_permissions:\n  a:\n    who:\n      access: r\n    what: [x]\n", any_of, ARRAY_LEN(any_of));
+    check_text(
+        "hosts: [localhost]\nacl:\n  adm:\n    user: admin@localhost\napi_permissions:\n  a:\n    who:\n      - adm\n"
+        "      - ip: 127.0.0.1/8\n    what: [x]\n",
+        any_of, ARRAY_LEN(any_of));
+    check_text("hosts: [localhost]\naccess_rules:\n  r:\n    - allow:\n        user: admin@localhost\n    - allow:\n   "
+               "     ip: 127.0.0.0/8\n"
+               "api_permissions:\n  a:\n    who:\n      access: r\n    what: [x]\n",
+               any_of, ARRAY_LEN(any_of));
     static const struct ask all_of[] = {
         {API, NULL, ADMIN, LOOP, NULL, "x", true},
         {API, NULL, ADMIN, "192.0.2.1", NULL, "x", false},
         {API, NULL, USER, LOOP, NULL, "x", false},
     };
-    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who:\n      access:\n        allow:\n          user: admin@localhost\n"
-               "          ip: 127.0.0.1/8\n    what: \"*\"\n", all_of, ARRAY_LEN(all_of));
+    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who:\n      access:\n        allow:\n          user: "
+               "admin@localhost\n"
+               "          ip: 127.0.0.1/8\n    what: \"*\"\n",
+               all_of, ARRAY_LEN(all_of));
     static const struct ask nobody[] = {{API, NULL, ADMIN, LOOP, NULL, "x", false}};
     check_text("hosts: [localhost]\napi_permissions:\n  a:\n    what: \"*\"\n", nobody, 1);
     check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who: none\n    what: \"*\"\n", nobody, 1);
     check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who: nosuchacl\n    what: \"*\"\n", nobody, 1);
-    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who:\n      access: nosuchrule\n    what: \"*\"\n", nobody, 1);
+    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who:\n      access: nosuchrule\n    what: \"*\"\n",
+               nobody, 1);
     check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who: all\n", nobody, 1);
-    static const struct ask everybody[] = {{API, NULL, NULL, NULL, NULL, "x", true}, {API, NULL, ADMIN, LOOP, "s", "x", false}};
-    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who: all\n    what: x\n", everybody, ARRAY_LEN(everybody));
-    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who:\n      access: all\n    what: x\n", everybody, ARRAY_LEN(everybody));
+    static const struct ask everybody[] = {{API, NULL, NULL, NULL, NULL, "x", true},
+                                           {API, NULL, ADMIN, LOOP, "s", "x", false}};
+    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who: all\n    what: x\n", everybody,
+               ARRAY_LEN(everybody));
+    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who:\n      access: all\n    what: x\n", everybody,
+               ARRAY_LEN(everybody));
 }
 
 static void test_what(void **state)
@@ -230,20 +245,23 @@ static void test_what(void **state)
         {API, NULL, NULL, NULL, NULL, "num_resources", true},
         {API, NULL, NULL, NULL, NULL, "register", false},
     };
-    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who: all\n    what:\n      - status\n      - \"[tag: session]\"\n", cases,
-               ARRAY_LEN(cases));
+    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who: all\n    what:\n      - status\n      - \"[tag: "
+               "session]\"\n",
+               cases, ARRAY_LEN(cases));
     static const struct ask without[] = {
         {API, NULL, NULL, NULL, NULL, "num_resources", false},
         {API, NULL, NULL, NULL, NULL, "stop", false},
         {API, NULL, NULL, NULL, NULL, "register", true},
     };
-    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who: all\n    what: [\"!stop\", \"*\", \"![tag:session]\"]\n", without,
-               ARRAY_LEN(without));
+    check_text(
+        "hosts: [localhost]\napi_permissions:\n  a:\n    who: all\n    what: [\"!stop\", \"*\", \"![tag:session]\"]\n",
+        without, ARRAY_LEN(without));
     static const struct ask none[] = {{API, NULL, NULL, NULL, NULL, "start", false}};
     check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who: all\n    what: [start, \"!*\"]\n", none, 1);
     /* Sections do not take from one another. */
     static const struct ask two[] = {{API, NULL, NULL, NULL, NULL, "stop", true}};
-    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who: all\n    what: [\"*\", \"!stop\"]\n  b:\n    who: all\n    what: stop\n",
+    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who: all\n    what: [\"*\", \"!stop\"]\n  b:\n    who: "
+               "all\n    what: stop\n",
                two, 1);
 }
 
@@ -255,28 +273,29 @@ static void test_from(void **state)
         {API, "other", NULL, NULL, NULL, "x", false},
         {API, NULL, NULL, NULL, NULL, "x", false},
     };
-    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    from:\n      - tag: magic\n    who: all\n    what: \"*\"\n", tag_only,
-               ARRAY_LEN(tag_only));
+    check_text(
+        "hosts: [localhost]\napi_permissions:\n  a:\n    from:\n      - tag: magic\n    who: all\n    what: \"*\"\n",
+        tag_only, ARRAY_LEN(tag_only));
     static const struct ask both[] = {
         {API, "magic", NULL, NULL, NULL, "x", true},
         {"ejabberd_xmlrpc", "magic", NULL, NULL, NULL, "x", false},
         {API, "other", NULL, NULL, NULL, "x", false},
     };
-    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    from: [mod_http_api, {tag: magic}]\n    who: all\n    what: \"*\"\n", both,
-               ARRAY_LEN(both));
+    check_text("hosts: [localhost]\napi_permissions:\n  a:\n    from: [mod_http_api, {tag: magic}]\n    who: all\n    "
+               "what: \"*\"\n",
+               both, ARRAY_LEN(both));
 }
 
 static void test_oauth(void **state)
 {
     static const struct ask cases[] = {
-        {API, NULL, ADMIN, NULL, "two", "x", true},
-        {API, NULL, ADMIN, NULL, "three", "x", false},
-        {API, NULL, USER, NULL, "one", "x", false},
-        {API, NULL, USER, LOOP, "one", "x", true},
+        {API, NULL, ADMIN, NULL, "two", "x", true}, {API, NULL, ADMIN, NULL, "three", "x", false},
+        {API, NULL, USER, NULL, "one", "x", false}, {API, NULL, USER, LOOP, "one", "x", true},
         {API, NULL, ADMIN, LOOP, NULL, "x", false},
     };
     check_text("hosts: [localhost]\napi_permissions:\n  a:\n    who:\n      - oauth:\n          - scope: [one, two]\n"
-               "          - user: admin@localhost\n          - ip: 127.0.0.1\n    what: \"*\"\n", cases, ARRAY_LEN(cases));
+               "          - user: admin@localhost\n          - ip: 127.0.0.1\n    what: \"*\"\n",
+               cases, ARRAY_LEN(cases));
 }
 
 static void test_refused(void **state)
@@ -285,14 +304,19 @@ static void test_refused(void **state)
         const char *text, *want;
     } cases[] = {
         {"  x:\n    form: all\n", "t.yml:4:5: unknown option of api_permissions 'form'; did you mean 'from'?"},
-        {"  x:\n    from: mod_http\n", "t.yml:4:11: unknown front end of api_permissions 'mod_http'; did you mean 'mod_http_api'?"},
-        {"  x:\n    from:\n      - tga: x\n", "t.yml:5:9: an entry of 'from' must be the name of a front end or 'tag: NAME', got a map"},
+        {"  x:\n    from: mod_http\n",
+         "t.yml:4:11: unknown front end of api_permissions 'mod_http'; did you mean 'mod_http_api'?"},
+        {"  x:\n    from:\n      - tga: x\n",
+         "t.yml:5:9: an entry of 'from' must be the name of a front end or 'tag: NAME', got a map"},
         {"  x:\n    who:\n      oauth:\n        access: all\n", "t.yml:6:9: 'oauth' has no 'scope'"},
         {"  x:\n    who:\n      usr: x\n", "t.yml:5:7: unknown acl type 'usr'; did you mean 'user'?"},
-        {"  x:\n    who:\n      access:\n        alow: x\n", "t.yml:6:9: an access rule is made of 'allow' and 'deny', got 'alow'"},
-        {"  x:\n    what: [{a: b}]\n", "t.yml:4:12: an entry of 'what' must be the name of a command, \"*\", \"[tag:NAME]\" or one of "
-                                       "these after '!', got a map"},
-        {"  x: all\n", "t.yml:3:6: a section of api_permissions must be a map with 'from', 'who' and 'what', got 'all'"},
+        {"  x:\n    who:\n      access:\n        alow: x\n",
+         "t.yml:6:9: an access rule is made of 'allow' and 'deny', got 'alow'"},
+        {"  x:\n    what: [{a: b}]\n",
+         "t.yml:4:12: an entry of 'what' must be the name of a command, \"*\", \"[tag:NAME]\" or one of "
+         "these after '!', got a map"},
+        {"  x: all\n",
+         "t.yml:3:6: a section of api_permissions must be a map with 'from', 'who' and 'what', got 'all'"},
         {"  x: {}\n  x: {}\n", "t.yml:4:3: 'x' is given twice in option 'api_permissions'"},
         {"  x:\n    what: a\n    what: b\n", "t.yml:5:5: 'what' is given twice in section 'x' of api_permissions"},
     };

@@ -82,7 +82,8 @@ static void test_places(void **state)
 
 static void test_scalars(void **state)
 {
-    struct yaml *y = parse("[5, \"5\", -3, 0x5, 5.0, true, off, \"yes\", True, n, ~, null, '', 99999999999999999999, maybe]");
+    struct yaml *y =
+        parse("[5, \"5\", -3, 0x5, 5.0, true, off, \"yes\", True, n, ~, null, '', 99999999999999999999, maybe]");
     int64_t n;
     bool b;
     assert_true(yaml_int(y->items[0], &n) && n == 5);
@@ -159,9 +160,10 @@ static void test_anchors(void **state)
     assert_int_equal(yaml_weight(y, 1000), 10); /* the map, a and b with k each, c and its two with k each */
     assert_int_equal(yaml_weight(y, 4), 5);
     /* A thousand million laughs, refused before they are counted out. */
-    refused("a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
-            "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n",
-            "t.yml:5:29: too many nodes");
+    refused(
+        "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+        "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n",
+        "t.yml:5:29: too many nodes");
 }
 
 static void test_duplicates(void **state)
@@ -183,8 +185,9 @@ static void test_equal(void **state)
 
 static void test_write(void **state)
 {
-    struct yaml *y = parse("a: 1\nb: [x, [], {}, ~, \"\", '5', \"q\\\"\\\\\\n\\u00e9\\u0085\", [[deep]]]\n\"k: y\": -5\n\"-\": '- x'\n"
-                           "\"*\": \"*\"\n5000: admin\nc: \"[tag:x]\"\nd: ::1/128\ne: 'a #b'\nf: http://h:1/p\n");
+    struct yaml *y = parse(
+        "a: 1\nb: [x, [], {}, ~, \"\", '5', \"q\\\"\\\\\\n\\u00e9\\u0085\", [[deep]]]\n\"k: y\": -5\n\"-\": '- x'\n"
+        "\"*\": \"*\"\n5000: admin\nc: \"[tag:x]\"\nd: ::1/128\ne: 'a #b'\nf: http://h:1/p\n");
     struct buf b = BUF_INIT;
     yaml_write(&b, y, NULL);
     struct error err = ERROR_INIT;
@@ -227,7 +230,8 @@ static void test_got(void **state)
     assert_string_equal(yaml_got(parse("~"), out), "nothing");
     assert_string_equal(yaml_got(NULL, out), "nothing");
     const char *long_text = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xa9yyy";
-    assert_string_equal(yaml_got(parse(long_text), out), "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'");
+    assert_string_equal(yaml_got(parse(long_text), out),
+                        "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'");
 }
 
 static void test_files(void **state)
