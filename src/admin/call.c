@@ -197,6 +197,7 @@ int cmd_fail_error(struct cmd_call *c, const struct error *err)
 
 /* --- running --- */
 
+static int run_at_home(void *arg, struct error *err) YIELDS;
 static int run_at_home(void *arg, struct error *err)
 {
     (void)err;
@@ -237,7 +238,7 @@ static void run_on_thread(void *arg, void *state)
 {
     (void)state;
     struct pool_job *job = arg;
-    job->rc = job->c->cmd->d->run(job->c);
+    job->rc = job->c->cmd->d->run(job->c); /* yieldcheck: on a thread of the pool, where nothing can suspend */
 }
 
 static int run_pool(struct cmd_call *c) YIELDS;

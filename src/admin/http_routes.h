@@ -13,7 +13,8 @@ struct http_mount {
     const struct str *prefix;
     size_t prefix_count;
     struct str module;                   /* "mod_http_api" */
-    void (*handle)(struct http_request *r, const struct http_mount *m, const struct str *path, size_t n) YIELDS; /* NULL: not served */
+    /* NULL: not served */
+    void (*handle)(struct http_request *r, const struct http_mount *m, const struct str *path, size_t n) YIELDS;
     struct str tag;                      /* of the listener, for api_permissions; may be absent */
     const struct http_header *headers;   /* sent with every answer: custom_headers of the listener */
     size_t header_count;

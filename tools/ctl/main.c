@@ -25,7 +25,7 @@
 struct options {
     const char *program, *spool, *logs;
     char **words; /* for the server */
-    int count;
+    int count, command; /* command: index of its name */
 };
 
 static const char *base_name(const char *path)
@@ -34,24 +34,41 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Only the place of the server is the tool's own business; all else is the server's. */
+/* Options before the command that take words of their own. */
+static int option_words(const char *option)
+{
+    return !strcmp(option, "--version") ? 1 : !strcmp(option, "--auth") ? 3 : 0;
+}
+
+/* Only the place of the server is the tool's own business; all else is the server's, in place of what is taken out. */
 static void parse(int argc, char **argv, struct options *o)
 {
     const char *spool = getenv("CJABBERD_SPOOL"), *logs = getenv("CJABBERD_LOGS");
     o->program = base_name(argc ? argv[0] : "cjabberdctl");
     o->spool = spool && *spool ? spool : DEFAULT_SPOOL;
     o->logs = logs && *logs ? logs : DEFAULT_LOGS;
+    o->words = argv + 1;
     int i = 1;
-    for (; i + 1 < argc; i += 2) {
-        if (!strcmp(argv[i], "--spool"))
+    while (i < argc && !strncmp(argv[i], "--", 2)) {
+        if (i + 1 < argc && !strcmp(argv[i], "--spool")) {
             o->spool = argv[i + 1];
-        else if (!strcmp(argv[i], "--logs"))
+            i += 2;
+        } else if (i + 1 < argc && !strcmp(argv[i], "--logs")) {
             o->logs = argv[i + 1];
-        else
-            break;
+            i += 2;
+        } else {
+            for (int own = option_words(argv[i]); own >= 0 && i < argc; own--)
+                o->words[o->count++] = argv[i++];
+        }
     }
-    o->words = argv + i;
-    o->count = argc - i;
+    o->command = o->count;
+    while (i < argc)
+        o->words[o->count++] = argv[i++];
+}
+
+static int is_command(const struct options *o, const char *name)
+{
+    return o->command < o->count && !strcmp(o->words[o->command], name);
 }
 
 static int reach(const struct options *o)
@@ -114,14 +131,15 @@ static void explain(const struct options *o, int why)
     char path[LOG_TAIL + 1] = "";
     if (log_file && log_file[1])
         snprintf(path, sizeof(path), "%.*s", (int)strcspn(log_file + 1, "\n"), log_file + 1);
-    if (*path ? read_file(path, NULL, LOG_TAIL, text, sizeof(text)) : read_file(o->logs, "cjabberd.log", LOG_TAIL, text, sizeof(text)))
+    if (*path ? read_file(path, NULL, LOG_TAIL, text, sizeof(text))
+              : read_file(o->logs, "cjabberd.log", LOG_TAIL, text, sizeof(text)))
         print_log_end(text);
 }
 
 static int not_reached(const struct options *o)
 {
     int why = errno;
-    if (o->count > 0 && !strcmp(o->words[0], "status"))
+    if (is_command(o, "status"))
         explain(o, why);
     else
         fprintf(stderr, "%s: no server answers on %s: %s. Try: %s status\n", o->program, o->spool, strerror(why), o->program);
@@ -216,7 +234,7 @@ static int receive(int fd, const struct options *o)
             break;
     }
     /* a server that is halted goes without a word */
-    if (o->count > 0 && !strcmp(o->words[0], "halt"))
+    if (is_command(o, "halt"))
         return 0;
     fprintf(stderr, "%s: the server ended the connection before the command was done\n", o->program);
     return CTL_EXIT_UNREACHED;
@@ -224,7 +242,7 @@ static int receive(int fd, const struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct options o;
+    struct options o = {.count = 0};
     signal(SIGPIPE, SIG_IGN);
     parse(argc, argv, &o);
     int fd = reach(&o);

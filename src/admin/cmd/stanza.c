@@ -31,7 +31,8 @@ static enum stanza_type message_type(struct str word)
     static const struct {
         struct str word;
         enum stanza_type type;
-    } types[] = {{{"chat", 4}, ST_CHAT}, {{"groupchat", 9}, ST_GROUPCHAT}, {{"headline", 8}, ST_HEADLINE}, {{"error", 5}, ST_ERROR}};
+    } types[] = {
+        {{"chat", 4}, ST_CHAT}, {{"groupchat", 9}, ST_GROUPCHAT}, {{"headline", 8}, ST_HEADLINE}, {{"error", 5}, ST_ERROR}};
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
         if (str_eq(types[i].word, word))
             return types[i].type;
@@ -107,8 +108,8 @@ static struct stanza *parse_stanza(struct cmd_call *c)
     } else if (!s) {
         not_a_stanza(c, el);
     } else if (!complete(s)) {
-        cmd_fail_as(c, ERR_INTERNAL, FAIL_REASON, QUOTE_NONE, "error", "{missing_attr,<<\"id\">>,<<\"%.*s\">>,<<\"jabber:client\">>}",
-                    STR_ARG(el->name));
+        cmd_fail_as(c, ERR_INTERNAL, FAIL_REASON, QUOTE_NONE, "error",
+                    "{missing_attr,<<\"id\">>,<<\"%.*s\">>,<<\"jabber:client\">>}", STR_ARG(el->name));
     } else {
         return s;
     }
@@ -143,7 +144,8 @@ static int send_stanza(struct cmd_call *c)
 ADMIN_CMD(send_stanza) = {
     .tags = "stanza", .module = "mod_admin_extra", .where = RUNS_HERE, .secret = "stanza", .run = send_stanza,
     .brief = "Send a stanza as it is, with the given sender and receiver",
-    SHAPES({ARGS(T_BINARY("from", "JID of the sender"), T_BINARY("to", "JID of the receiver"), T_BINARY("stanza", "XML of the stanza")),
+    SHAPES({ARGS(T_BINARY("from", "JID of the sender"), T_BINARY("to", "JID of the receiver"),
+                 T_BINARY("stanza", "XML of the stanza")),
             RESULT(T_RESCODE("res")),
             EXAMPLE("admin@localhost", "user1@localhost", "<message><ext attr='value'/></message>")}),
 };
@@ -177,8 +179,8 @@ ADMIN_CMD(send_stanza_c2s) = {
     .tags = "stanza", .module = "mod_admin_extra", .where = RUNS_HERE, .secret = "stanza", .run = send_stanza_c2s,
     .brief = "Send a stanza as if a connected client had sent it",
     .text = "The session must exist. To send without one there is _`send_stanza`_.",
-    SHAPES({ARGS(T_BINARY("user", "Name of the account"), T_BINARY("host", "Its virtual host"), T_BINARY("resource", "Resource of the session"),
-                 T_BINARY("stanza", "XML of the stanza")),
+    SHAPES({ARGS(T_BINARY("user", "Name of the account"), T_BINARY("host", "Its virtual host"),
+                 T_BINARY("resource", "Resource of the session"), T_BINARY("stanza", "XML of the stanza")),
             RESULT(T_RESCODE("res")),
             EXAMPLE("admin", "myserver.com", "bot", "<message to='user1@localhost'><ext attr='value'/></message>")}),
 };

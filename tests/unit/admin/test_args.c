@@ -321,8 +321,8 @@ int main(int argc, char **argv)
     snprintf(path, sizeof(path), "%s/registry.json", folder);
     registry = json_load_file(path, 0, NULL);
     args_start();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_recordings), cmocka_unit_test(test_texts), cmocka_unit_test(test_bounds),
-                                       cmocka_unit_test(test_words), cmocka_unit_test(test_queries)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_recordings), cmocka_unit_test(test_texts),
+                                       cmocka_unit_test(test_bounds), cmocka_unit_test(test_words), cmocka_unit_test(test_queries)};
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
     json_decref(registry);
     return rc;

@@ -13,7 +13,9 @@ static size_t count;
 
 static void put(struct buf *b, struct str payload)
 {
-    char len[4] = {(char)(payload.n & 0xff), (char)(payload.n >> 8 & 0xff), (char)(payload.n >> 16 & 0xff), (char)(payload.n >> 24)};
+    char len[4];
+    for (int i = 0; i < 4; i++)
+        len[i] = (char)(payload.n >> 8 * i & 0xff);
     buf_add_str(b, S(CTL_MAGIC));
     buf_add(b, len, 4);
     buf_add_str(b, payload);

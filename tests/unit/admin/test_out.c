@@ -38,14 +38,16 @@ static const struct type integer = T_INTEGER("stat", NULL), text = T_STRING("res
 static const struct type report = T_RESTUPLE("res");
 static const struct type pair = T_TUPLE("p", T_STRING("who", NULL), T_INTEGER("n", NULL));
 static const struct type map = T_LIST("l", NULL, T_TUPLE("o", T_STRING("name", NULL), T_STRING("value", NULL)));
-static const struct type nested = T_LIST("l", NULL, T_TUPLE("c", T_STRING("jid", NULL), T_LIST("groups", NULL, T_STRING("g", NULL))));
+static const struct type nested =
+    T_LIST("l", NULL, T_TUPLE("c", T_STRING("jid", NULL), T_LIST("groups", NULL, T_STRING("g", NULL))));
 
 static struct cmd_call call_with(const struct cmd_shape *shape, unsigned version, struct value v)
 {
     return (struct cmd_call){.shape = shape, .version = version, .result = v};
 }
 
-static void expect_result(const struct type *t, unsigned version, struct value v, const char *json, const char *lines, int exit_code)
+static void expect_result(const struct type *t, unsigned version, struct value v, const char *json, const char *lines,
+                          int exit_code)
 {
     struct cmd_shape shape = {.result = t};
     struct cmd_call c = call_with(&shape, version, v);
@@ -99,7 +101,8 @@ static void test_lists(void **state)
 static void test_order(void **state)
 {
     (void)state;
-    struct value f1[] = {value_cstr("b"), value_int(1)}, f2[] = {value_cstr("a"), value_int(9)}, f3[] = {value_cstr("a"), value_int(-1)};
+    struct value f1[] = {value_cstr("b"), value_int(1)}, f2[] = {value_cstr("a"), value_int(9)};
+    struct value f3[] = {value_cstr("a"), value_int(-1)};
     struct value rows[] = {{.items = f1, .n = 2}, {.items = f2, .n = 2}, {.items = f3, .n = 2}};
     value_sort(&pair, rows, 3);
     assert_ptr_equal(rows[0].items, f3);
@@ -188,8 +191,10 @@ static void test_table(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_json_strings), cmocka_unit_test(test_results), cmocka_unit_test(test_lists),
-                                       cmocka_unit_test(test_order), cmocka_unit_test(test_failures), cmocka_unit_test(test_terms),
-                                       cmocka_unit_test(test_table)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_json_strings), cmocka_unit_test(test_results), cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_order),        cmocka_unit_test(test_failures), cmocka_unit_test(test_terms),
+        cmocka_unit_test(test_table),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
