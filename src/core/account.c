@@ -5,11 +5,14 @@
  */
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/mem.h"
 #include "core/c2s.h"
 #include "core/module.h"
 #include "core/router.h"
 #include "core/session_table.h"
 #include "rt/shard.h"
+#include "xml/stream.h"
+#include "xml/writer.h"
 #include <stdlib.h>
 
 static _Thread_local struct session_table table;
@@ -70,9 +73,7 @@ struct session *session_find(struct account *a, struct str resource)
 static struct account *account_new(unsigned host, struct jid j)
 {
     struct str bare = jid_bare(j);
-    struct account *a = calloc(1, sizeof *a + bare.n);
-    if (!a)
-        abort();
+    struct account *a = mem_zalloc(sizeof *a + bare.n);
     list_init(&a->sessions);
     a->host = host;
     a->user_len = j.user_len;
@@ -87,9 +88,7 @@ static void count_session(unsigned host, int delta)
 {
     if (host >= table.hosts) {
         size_t n = host + 1u;
-        uint64_t *p = realloc(table.per_host, n * sizeof *p);
-        if (!p)
-            abort();
+        uint64_t *p = mem_realloc(table.per_host, n * sizeof *p);
         memset(p + table.hosts, 0, (n - table.hosts) * sizeof *p);
         table.per_host = p;
         table.hosts = n;
@@ -103,9 +102,7 @@ struct session *session_open(unsigned host, struct jid full, struct c2s *owner)
     if (!a)
         a = account_new(host, full);
     struct str text = jid_full(full);
-    struct session *s = calloc(1, sizeof *s + text.n);
-    if (!s)
-        abort();
+    struct session *s = mem_zalloc(sizeof *s + text.n);
     s->account = a;
     s->owner = owner;
     s->bound_ms = clock_mono_ms();
@@ -119,11 +116,43 @@ struct session *session_open(unsigned host, struct jid full, struct c2s *owner)
     return s;
 }
 
+static void forget_presence(struct session *s)
+{
+    free(s->presence);
+    s->presence = NULL;
+    s->presence_len = 0;
+}
+
 static void drop_presence(struct session *s)
 {
     s->show = SHOW_UNAVAILABLE;
-    s->last_presence = NULL;
-    arena_release(&s->presence);
+    forget_presence(s);
+}
+
+static void keep_presence(struct session *s, const struct stanza *p)
+{
+    struct buf b = BUF_INIT;
+    forget_presence(s);
+    xml_write_addressed(&b, p->el, TOK_NS_CLIENT, jid_full(session_jid(s)), STR_NULL);
+    s->presence = mem_alloc(b.n);
+    memcpy(s->presence, b.p, b.n);
+    s->presence_len = (uint32_t)b.n;
+    buf_deinit(&b);
+}
+
+struct stanza *session_last_presence(const struct session *s)
+{
+    const char *why;
+    if (!s->presence)
+        return NULL;
+    struct arena *a = arena_new();
+    struct xml_el *el = xml_parse(a, str_n(s->presence, s->presence_len), TOK_NS_CLIENT, &why);
+    struct stanza *p = el ? stanza_of(a, el) : NULL;
+    if (p)
+        p->from = session_jid(s);
+    else
+        arena_release(&a);
+    return p;
 }
 
 /* To every available resource of the account, the sender included (RFC 6121 §4.2.2, §4.4.2, §4.5.2). */
@@ -141,8 +170,11 @@ static void introduce_others(struct session *to)
 {
     LIST_EACH(it, &to->account->sessions) {
         struct session *s = LIST_ENTRY(it, struct session, link);
-        if (s != to && session_available(s) && s->last_presence)
-            session_send(to, s->last_presence);
+        struct stanza *p = s != to ? session_last_presence(s) : NULL;
+        if (p) {
+            session_send(to, p);
+            stanza_end(&p);
+        }
     }
 }
 
@@ -178,17 +210,7 @@ void session_presence(struct session *s, struct stanza *p)
         s->show = (uint8_t)parse_show(p);
         s->priority = parse_priority(p);
         s->had_presence = true;
-        struct arena *keep = arena_new();
-        struct stanza *copy = ARENA_NEW(keep, struct stanza);
-        *copy = *p;
-        copy->arena = keep;
-        copy->el = xml_copy(keep, p->el);
-        copy->from = session_jid(s);
-        copy->to = JID_NULL;
-        copy->id = arena_str(keep, p->id);
-        arena_release(&s->presence);
-        s->presence = keep;
-        s->last_presence = copy;
+        keep_presence(s, p);
         if (!was)
             introduce_others(s);
         broadcast_own(s, p);
@@ -224,7 +246,7 @@ void session_close(struct session **sp, const char *reason)
     count_session(a->host, -1);
     list_del(&s->link);
     list_del(&s->all);
-    arena_release(&s->presence);
+    forget_presence(s);
     free(s);
     if (list_empty(&a->sessions)) {
         map_del(&table.accounts, &a->node);

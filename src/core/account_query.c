@@ -24,9 +24,12 @@ static void snapshot(struct arena *a, const struct session *s, struct session_in
     uint64_t now = clock_mono_ms();
     *out = (struct session_info){.jid = jid_copy(a, session_jid(s)), .connection = "c2s", .priority = s->priority,
                                  .uptime_s = (now - s->bound_ms) / 1000, .show = show_name(s->show)};
-    struct xml_el *status = s->last_presence ? xml_child(s->last_presence->el, TOK_status, TOK_NS_CLIENT) : NULL;
+    struct stanza *p = session_last_presence(s);
+    struct xml_el *status = p ? xml_child(p->el, TOK_status, TOK_NS_CLIENT) : NULL;
     if (status)
-        out->status_text = arena_str(a, xml_text_of(s->presence, status));
+        out->status_text = arena_str(a, xml_text_of(p->arena, status));
+    if (p)
+        stanza_end(&p);
     if (s->owner)
         c2s_info(s->owner, &out->connection, &out->ip, &out->port);
 }

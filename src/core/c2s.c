@@ -4,6 +4,7 @@
  * features are in c2s_open.c, SASL in c2s_sasl.c, stanzas and binding in c2s_stanza.c.
  */
 #include "base/log.h"
+#include "base/mem.h"
 #include "core/access.h"
 #include "core/c2s_stream.h"
 #include "core/router.h"
@@ -214,10 +215,8 @@ static void set_limits(struct c2s *c)
 
 void c2s_accept(struct conn *conn)
 {
-    struct c2s *c = calloc(1, sizeof *c);
-    struct c2s_login *l = calloc(1, sizeof *l);
-    if (!c || !l)
-        abort();
+    struct c2s *c = MEM_NEW(struct c2s);
+    struct c2s_login *l = MEM_NEW(struct c2s_login);
     l->arena = arena_new();
     arena_mark_secret(l->arena);
     c->conn = conn;

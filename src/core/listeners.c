@@ -1,6 +1,7 @@
 /* Listeners from the configuration; see the header. State belongs to shard 0. */
 #include "core/listeners.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "core/c2s.h"
 #include "xml/stream.h"
 #include <stdio.h>
@@ -166,9 +167,7 @@ static int start_one(const struct listen_kind *kind, const struct listen_conf *l
 static int start_one(const struct listen_kind *kind, const struct listen_conf *lc, const struct config *c, struct str key,
                      struct error *err)
 {
-    struct running *r = calloc(1, sizeof *r);
-    if (!r)
-        abort();
+    struct running *r = mem_zalloc(sizeof *r);
     r->arena = arena_new();
     r->key = arena_str(r->arena, key);
     r->wanted = true;

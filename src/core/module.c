@@ -5,6 +5,7 @@
 #include "core/module.h"
 #include "core/router.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -98,9 +99,7 @@ void module_apply_config(const struct config *c)
 {
     free(loaded);
     loaded_n = c->host_count;
-    loaded = calloc(loaded_n ? loaded_n : 1, sizeof *loaded);
-    if (!loaded)
-        abort();
+    loaded = mem_zalloc((loaded_n ? loaded_n : 1) * sizeof *loaded);
     for (size_t h = 0; h < loaded_n; h++)
         for (size_t i = 0; i < modules_n; i++)
             if (modules[i]->core || config_module(&c->hosts[h], str_of(modules[i]->name)))

@@ -5,6 +5,7 @@
 #include "core/server.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "core/auth.h"
 #include "core/c2s.h"
 #include "core/certs.h"
@@ -246,9 +247,7 @@ static void on_end_at_main(struct msg *m)
 
 void server_end(enum server_end how)
 {
-    struct msg *m = calloc(1, sizeof *m);
-    if (!m)
-        abort();
+    struct msg *m = mem_zalloc(sizeof *m);
     ending = how;
     m->fn = on_end_at_main;
     mail_post(0, m);

@@ -30,8 +30,8 @@ struct session {
     int8_t priority;           /* meaningful when available */
     uint8_t show;
     bool had_presence;
-    struct arena *presence;    /* holds last_presence; NULL when unavailable */
-    const struct stanza *last_presence;
+    char *presence;            /* text of the last available presence, without `to`; NULL when unavailable */
+    uint32_t presence_len;
     uint16_t res_len;
     char full[];               /* "user@host/res" */
 };
@@ -56,6 +56,11 @@ void session_close(struct session **s, const char *reason);
 void account_receive(struct stanza **s);
 /* Own presence without `to` from a session: state and broadcast. Borrowed. */
 void session_presence(struct session *s, struct stanza *p);
+/*
+ * The presence the session last broadcast, rebuilt from its text (a tree for every idle session would cost more than the rest
+ * of it); NULL when unavailable. The caller ends it.
+ */
+struct stanza *session_last_presence(const struct session *s);
 /* Writes a stanza to the session's stream; borrowed. */
 void session_send(struct session *s, const struct stanza *st);
 const char *show_name(enum show s);
