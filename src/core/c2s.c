@@ -167,8 +167,10 @@ static void on_closed(struct conn *conn, const char *why)
     struct c2s *c = conn_owner(conn);
     session_close(&c->session, why);
     timer_stop(&c->timer);
-    list_del(&c->link);
-    streams_n--;
+    if (!c->moving) { /* one lost in transit between shards is on nobody's list */
+        list_del(&c->link);
+        streams_n--;
+    }
     c2s_login_delete(&c->login);
     xml_stream_delete(&c->xml);
     free(c);
