@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #define JSON_MAX_DEPTH 32
-#define JSON_MAX_ELEMENTS 200000
+#define JSON_MAX_ELEMENTS 20000
 
 struct raw_arg {
     struct str key;
@@ -59,8 +59,8 @@ static const json_t *parse(struct str body, size_t flags, bool *overflow_out)
 }
 
 /*
- * The parser recurses on a fiber's small stack and pays dozens of bytes for one of input: depth and number of elements
- * are bounded before it runs. No command takes more than a list of pairs.
+ * The parser recurses on a fiber's small stack and pays dozens of bytes and a microsecond for one of input: depth and
+ * number of elements are bounded before it runs. No command takes more than a list of pairs.
  */
 static bool within_bounds(struct str body)
 {

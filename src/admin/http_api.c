@@ -10,7 +10,9 @@
 #include "admin/out.h"
 #include "base/log.h"
 #include "core/access.h"
+#include "rt/pool.h"
 
+#define PARSE_HERE (64 * 1024) /* larger bodies are parsed on a blocking thread */
 #define CHUNK (32 * 1024)
 #define FIRST_CHUNK (8 * 1024) /* of a list that comes bit by bit: its beginning should not wait */
 static const struct str json_type = {"application/json", 16};
@@ -118,11 +120,30 @@ static int64_t standard_version(const struct config *cfg)
 
 /* --- a call --- */
 
+struct parse_job {
+    struct arena *a;
+    struct str body;
+    struct raw_args *raw;
+};
+
+static void parse_on_thread(void *arg, void *state)
+{
+    (void)state;
+    struct parse_job *job = arg;
+    job->raw = raw_args_json(job->a, job->body);
+}
+
+/* Megabytes take the parser longer than other clients should wait. */
+static struct raw_args *parse_args(struct http_request *r, struct arena *a) YIELDS;
 static struct raw_args *parse_args(struct http_request *r, struct arena *a)
 {
     if (str_eq(r->method, S("GET")))
         return raw_args_query(a, r->query);
-    return raw_args_json(a, r->body);
+    if (r->body.n <= PARSE_HERE)
+        return raw_args_json(a, r->body);
+    struct parse_job job = {.a = a, .body = r->body};
+    pool_run(pool_general(), parse_on_thread, &job);
+    return job.raw;
 }
 
 /* Arguments come before permission: a caller without rights sees what is wrong with them first. COMPAT(ejabberd). */
