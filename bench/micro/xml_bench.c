@@ -18,6 +18,8 @@
 static const char header[] = "<?xml version='1.0'?><stream:stream to='example.org' version='1.0' xml:lang='en' "
                              "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
 
+static const char trailer[] = "</stream:stream>";
+
 static const char *const traffic[] = {
     "<message to='romeo@montague.example/orchard' type='chat' id='c0f1e2d3-8f6b-4a0c-9d52-7be1a0c4f601'>"
     "<body>Wherefore art thou, Romeo? Deny thy father and refuse thy name.</body>"
@@ -129,6 +131,9 @@ static void feed_expat(XML_Parser p, const struct load *l)
     for (size_t i = 0; i < l->cut_count; at = l->cuts[i++])
         if (XML_Parse(p, l->bytes + at, (int)(l->cuts[i] - at), 0) != XML_STATUS_OK)
             abort();
+    /* it may have put off the last token */
+    if (XML_Parse(p, trailer, sizeof(trailer) - 1, 1) != XML_STATUS_OK)
+        abort();
     XML_ParserFree(p);
 }
 
@@ -186,8 +191,9 @@ static void tree_start(void *user, const XML_Char *name, const XML_Char **attrs)
 static void tree_end(void *user, const XML_Char *name)
 {
     struct tree *t = user;
-    t->el = t->el->parent;
-    if (--t->depth > 1)
+    if (--t->depth > 0)
+        t->el = t->el->parent;
+    if (t->depth != 1)
         return;
     arena_release(&t->a);
     t->stanzas++;

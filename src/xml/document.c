@@ -36,6 +36,7 @@ static enum outside literal(struct xml_parser *x, const char *p)
 /* Text outside of the element: expat reads it as a word of a DTD, when it can. */
 static enum outside word(struct xml_parser *x, const char *p)
 {
+    static const char after[] = "*+?>),|[%";
     const char *end = x->buf + x->len, *start = p;
     if (memchr(",[]()|>", *p, 7))
         return OUT_WORD;
@@ -55,7 +56,7 @@ static enum outside word(struct xml_parser *x, const char *p)
         follow = 3;
     if (p == end && p > start + 1 && p[-1] == ':')
         return refuse(x, "unclosed token", start);
-    if (p == start || (p < end && !xml_is(*p, XML_C_SPACE) && !memchr("*+?>),|[%" + follow, *p, 9 - follow)))
+    if (p == start || (p < end && !xml_is(*p, XML_C_SPACE) && !memchr(&after[follow], *p, sizeof(after) - 1 - follow)))
         return refuse(x, WHY_TOKEN, p);
     return OUT_WORD;
 }

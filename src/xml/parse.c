@@ -168,14 +168,15 @@ static const char *reference(struct xml_parser *x, const char *p, enum xml_state
 {
     uint32_t cp;
     size_t n = 0;
-    enum xml_ref found = xml_ref_scan(p, end_of(x), !x->document, &cp, &n);
+    bool longer = !x->document && end_of(x) - p > XML_MAX_REF;
+    enum xml_ref found = xml_ref_scan(p, longer ? p + XML_MAX_REF : end_of(x), !x->document, &cp, &n);
     x->decode = true;
     if (LIKELY(found == XML_REF_OK))
         return p + n;
     if (found == XML_REF_BAD)
         return bad_token(x, p);
     if (found == XML_REF_CUT)
-        return !x->document && end_of(x) - p > XML_MAX_REF ? xml_fail(x, XML_ERR_LIMIT, WHY_LIMIT, p) : more(x, st, p);
+        return longer ? xml_fail(x, XML_ERR_LIMIT, WHY_LIMIT, p) : more(x, st, p);
     enum xml_error code = found == XML_REF_CHAR ? XML_ERR_NOT_WELL_FORMED : XML_ERR_RESTRICTED;
     const char *why = found == XML_REF_CHAR ? "reference to invalid character number" : "undefined entity";
     if (st != XML_ST_VALUE || !x->document)
@@ -188,30 +189,39 @@ static const char *reference(struct xml_parser *x, const char *p, enum xml_state
 
 /* ---- names ---- */
 
-static bool name_too_long(struct xml_parser *x, const char *p)
-{
-    return offset(x, p) - x->mark > x->lim->max_name;
-}
-
-/* One colon at most, with an NCName on both sides; `open`: the name may go on after p. */
-static bool name_parts(struct xml_parser *x, const char *p, bool open, size_t *prefix_n)
+/*
+ * What of the name is there up to p: one colon at most, with an NCName on both sides; none in the target of an
+ * instruction. An end tag is only compared, so its colons do not matter. `open`: the name may go on after p.
+ */
+static bool name_fits(struct xml_parser *x, const char *p, enum xml_state st, bool open, size_t *prefix_n)
 {
     const char *name = x->buf + x->mark, *colon = memchr(name, ':', (size_t)(p - name));
     *prefix_n = 0;
-    if (!colon)
+    if (!colon || st == XML_ST_END_TAG)
         return true;
     *prefix_n = (size_t)(colon - name);
     struct str local = str_n(colon + 1, (size_t)(p - colon - 1));
-    return *prefix_n > 0 && ((open && local.n == 0) || xml_ncname(local));
+    return st != XML_ST_LT && *prefix_n > 0 && ((open && local.n == 0) || xml_ncname(local));
 }
 
 /* The name ends at p in a byte >= 0x80 that cannot be part of it. What is wrong before p comes first, however it is cut. */
 static const char *bad_name_char(struct xml_parser *x, const char *p, enum xml_state st)
 {
     size_t prefix_n;
-    if (st != XML_ST_END_TAG && !name_parts(x, p, true, &prefix_n))
+    if (!name_fits(x, p, st, true, &prefix_n))
         return bad_token(x, p);
     return xml_char_len(p, end_of(x)) < 0 ? xml_fail(x, XML_ERR_UTF8, WHY_TOKEN, p) : bad_token(x, p);
+}
+
+static const char *name_too_long(struct xml_parser *x, enum xml_state st)
+{
+    size_t prefix_n;
+    const char *p = x->buf + x->mark + x->lim->max_name;
+    while (((unsigned char)*p & 0xc0) == 0x80)
+        p--;
+    if (!name_fits(x, p, st, true, &prefix_n))
+        return bad_token(x, p);
+    return xml_fail(x, XML_ERR_LIMIT, WHY_LIMIT, p);
 }
 
 static const char *name_slow(struct xml_parser *x, const char *p, enum xml_state st, size_t *prefix_n)
@@ -221,20 +231,19 @@ static const char *name_slow(struct xml_parser *x, const char *p, enum xml_state
         if (start && p != end_of(x) && !xml_high(*p) && !xml_is(*p, XML_C_START))
             return bad_token(x, p);
         p = xml_span_name(p);
-        if (name_too_long(x, p))
-            return xml_fail(x, XML_ERR_LIMIT, WHY_LIMIT, p);
+        if (offset(x, p) - x->mark > x->lim->max_name)
+            return name_too_long(x, st);
         if (!xml_high(*p))
             break;
         int n = xml_name_char_len(p, end_of(x), start && offset(x, p) == x->mark);
         if (n == 0 || (n < 0 && xml_parser_cut(x, p)))
-            return cut(x, st, p);
+            return name_fits(x, p, st, true, prefix_n) ? cut(x, st, p) : bad_token(x, p);
         if (n < 0)
             return bad_name_char(x, p, st);
         p += n;
     }
     bool open = p == end_of(x);
-    /* an end tag is only compared, so its colons do not matter */
-    if (st != XML_ST_END_TAG && !name_parts(x, p, open, prefix_n))
+    if (!name_fits(x, p, st, open, prefix_n))
         return bad_token(x, p);
     return open ? more(x, st, p) : p;
 }
@@ -762,7 +771,7 @@ static const char *instruction(struct xml_parser *x, const char *p)
     struct str target = str_n(x->buf + x->mark, offset(x, p) - x->mark);
     x->mark = mark;
     bool declaration = str_eq(target, S("xml"));
-    if (prefix_n || (!declaration && str_ieq_ascii(target, S("xml"))))
+    if (!declaration && str_ieq_ascii(target, S("xml")))
         return bad_token(x, p);
     if (p[0] != '?' && !xml_is(*p, XML_C_SPACE))
         return stuck(x, XML_ST_LT, p);

@@ -181,12 +181,13 @@ static const char *declaration(struct xml_parser *x, const char *p, const char *
     size_t seen = (size_t)(end - p) < 6 ? (size_t)(end - p) : 6;
     if (memcmp(p, "<?xml", seen < 5 ? seen : 5) != 0 || (seen == 6 && xml_is(p[5], XML_C_NAME)))
         return xml_fail(x, XML_ERR_RESTRICTED, "processing instruction", p);
-    int n = xml_decl_scan(p, end, false, &error, &why);
+    bool longer = end - p > MAX_DECL;
+    int n = xml_decl_scan(p, longer ? p + MAX_DECL : end, false, &error, &why);
     if (n < 0)
         return xml_fail(x, error, why, p);
     if (n > 0)
         return p + n;
-    return end - p > MAX_DECL ? xml_fail(x, XML_ERR_LIMIT, "limit exceeded", p) : NULL;
+    return longer ? xml_fail(x, XML_ERR_LIMIT, "limit exceeded", p) : NULL;
 }
 
 /* false when x->step is set. */
