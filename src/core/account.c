@@ -222,9 +222,11 @@ void session_presence(struct session *s, struct stanza *p)
 }
 
 /* The server speaks for a session that went away without saying so (RFC 6121 §4.5.2). */
-static void announce_gone(struct session *s)
+static void announce_gone(struct session *s, const char *reason)
 {
     struct stanza *p = stanza_new(STANZA_PRESENCE, ST_UNAVAILABLE, session_jid(s), jid_to_bare(session_jid(s)));
+    if (reason)
+        xml_add_leaf(p->arena, p->el, TOK_status, str_of(reason));
     struct presence_event ev = {.session = s, .presence = p, .was_available = true, .available = false};
     drop_presence(s);
     broadcast_own(s, p);
@@ -242,7 +244,7 @@ void session_close(struct session **sp, const char *reason)
     hook_run_session_closed(a->host, &(struct session_event){.session = s, .reason = reason});
     s->owner = NULL;
     if (session_available(s))
-        announce_gone(s);
+        announce_gone(s, reason);
     count_session(a->host, -1);
     list_del(&s->link);
     list_del(&s->all);

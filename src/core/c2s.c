@@ -10,6 +10,7 @@
 #include "core/router.h"
 #include "rt/shard.h"
 #include "xml/writer.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 #define STALL_MS 60000 /* an unfinished stanza may wait this long for its next bytes */
@@ -56,12 +57,14 @@ void c2s_send(struct c2s *c, const struct stanza *s)
 {
     if (c->state != C2S_BOUND)
         return;
-    struct str to = jid_full(jid_present(s->to) ? s->to : session_jid(c->session));
+    /* Presence is for the resource it is given to (RFC 6121 §4.2.2); a message keeps the address it was sent to. */
+    bool own = !jid_present(s->to) || (s->kind == STANZA_PRESENCE && jid_is_bare(s->to));
+    struct str to = jid_full(own ? session_jid(c->session) : s->to);
     xml_write_addressed(conn_out_begin(c->conn), s->el, TOK_NS_CLIENT, jid_full(s->from), to);
     conn_out_end(c->conn);
 }
 
-/* --- ending --- */
+/* --- ending: the reason becomes the status of the unavailable presence and the last activity, in the reference's words --- */
 
 static void finish(struct c2s *c, const char *why)
 {
@@ -86,13 +89,16 @@ void c2s_end(struct c2s *c, const char *condition, struct str text)
     }
     buf_add_str(b, S("</stream:error></stream:stream>"));
     conn_out_end(c->conn);
-    finish(c, condition);
+    char why[256];
+    snprintf(why, sizeof why, text.n ? "Stream closed by local host: %.*s (%s)" : "Stream closed by local host: %.*s%s",
+             (int)(text.n > 128 ? 128 : text.n), text.p ? text.p : "", condition);
+    finish(c, why);
 }
 
 static void on_client_close(struct c2s *c)
 {
     c2s_write(c, S("</stream:stream>"));
-    finish(c, "closed by the client");
+    finish(c, "Stream reset by peer");
 }
 
 static void on_xml_error(struct c2s *c)
@@ -165,7 +171,9 @@ static size_t on_bytes(struct conn *conn, const char *data, size_t n)
 static void on_closed(struct conn *conn, const char *why)
 {
     struct c2s *c = conn_owner(conn);
-    session_close(&c->session, why);
+    char words[128];
+    snprintf(words, sizeof words, "Connection failed: %s", why);
+    session_close(&c->session, words);
     timer_stop(&c->timer);
     if (!c->moving) { /* one lost in transit between shards is on nobody's list */
         list_del(&c->link);
@@ -181,7 +189,7 @@ static void on_overflow(struct conn *conn)
     struct c2s *c = conn_owner(conn);
     struct log_ctx ctx = {.jid = c->session ? jid_full(session_jid(c->session)) : STR_NULL};
     LOG_LIMITED(WARNING, "c2s", &ctx, "client does not read, output limit reached: closed");
-    session_close(&c->session, "does not read");
+    session_close(&c->session, "Connection failed: does not read");
     c->state = C2S_ENDED;
     conn_abort(conn, "does not read");
 }

@@ -209,7 +209,7 @@ static void replace(struct session *old)
     if (old->owner)
         c2s_end(old->owner, "conflict", S("Replaced by new connection"));
     else
-        session_close(&old, "replaced");
+        session_close(&old, "Replaced by new connection");
 }
 
 /* Option resource_conflict: what happens when the resource is in use (RFC 6120 §7.7.2.2). */
