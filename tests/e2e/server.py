@@ -229,8 +229,13 @@ class Server:
         with open(f"/proc/{self.pid}/statm") as f:
             return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+    def sockets(self):
+        """Open ones; those of listeners included."""
+        n = 0
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                n += os.readlink(f"/proc/{self.pid}/fd/{fd}").startswith("socket:")
+        return n
 
     # --- administration ---
 
