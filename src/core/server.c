@@ -13,6 +13,7 @@
 #include "core/module.h"
 #include "core/server_start.h"
 #include "core/session_table.h"
+#include "core/supported.h"
 #include "rt/fiber.h"
 #include "rt/mailbox.h"
 #include "rt/pool.h"
@@ -67,12 +68,23 @@ enum server_end server_ending(void)
     return ending;
 }
 
-struct config_env server_config_env(const struct server_env *e)
+static struct config_env server_config_env(const struct server_env *e)
 {
     static char dir[4096];
     const char *slash = strrchr(e->config_file, '/');
     snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - e->config_file) : 1, slash ? e->config_file : ".");
     return (struct config_env){.spool_dir = e->spool_dir, .log_dir = e->log_dir ? e->log_dir : ".", .config_dir = dir};
+}
+
+struct config *server_load_config(const struct server_env *e, struct error *err)
+{
+    struct config_env ce = server_config_env(e);
+    struct config *c = config_load(e->config_file, &ce, err);
+    if (c && supported_check(c, err) != 0) {
+        err_wrap(err, "%s", e->config_file);
+        config_release(&c);
+    }
+    return c;
 }
 
 /* --- configuration on the shards --- */
@@ -141,8 +153,7 @@ static void load_blocking(void *arg, void *state)
 {
     struct load_job *j = arg;
     (void)state;
-    struct config_env ce = server_config_env(&env);
-    j->config = config_load(env.config_file, &ce, &j->err);
+    j->config = server_load_config(&env, &j->err);
     if (j->config && !(j->certs = certs_for(j->config, &env, &j->err)))
         config_release(&j->config);
 }

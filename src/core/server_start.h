@@ -20,6 +20,7 @@ void server_shard_start(unsigned shard);
 int server_run(struct error *err);
 enum server_end server_ending(void);
 void server_print_warnings(const struct config *c);
-struct config_env server_config_env(const struct server_env *env);
+/* Loads and refuses what this version cannot do (core/supported.h). Blocks. */
+struct config *server_load_config(const struct server_env *env, struct error *err);
 
 #endif

@@ -181,8 +181,7 @@ static int serve(struct config *c, const struct server_env *env, struct error *e
 static int check_only(const struct server_env *env)
 {
     struct error err = ERROR_INIT;
-    struct config_env ce = server_config_env(env);
-    struct config *c = config_load(env->config_file, &ce, &err);
+    struct config *c = server_load_config(env, &err);
     if (!c)
         return complain(&err);
     for (size_t i = 0; i < c->warning_count; i++)
@@ -197,8 +196,7 @@ static int start(char **argv, const struct server_env *env)
     struct error err = ERROR_INIT;
     if (spool_lock(args.spool, &err) != 0)
         return complain(&err);
-    struct config_env ce = server_config_env(env);
-    struct config *c = config_load(env->config_file, &ce, &err);
+    struct config *c = server_load_config(env, &err);
     int rc = c && start_log(c, &err) == 0 ? 0 : -1;
     if (rc == 0) {
         server_print_warnings(c);
