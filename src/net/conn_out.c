@@ -42,7 +42,7 @@ struct buf *conn_out_begin(struct conn *c)
     if (!writable(c))
         return out_trash();
     struct out_chunk *k = c->out_tail;
-    if (!k || k->shared || k->buf.n >= CHUNK_FULL) {
+    if (!k || k->shared || k->sealed || k->buf.n >= CHUNK_FULL) {
         k = out_chunk_take();
         append(c, k);
     }
@@ -52,7 +52,7 @@ struct buf *conn_out_begin(struct conn *c)
 void conn_out_end(struct conn *c)
 {
     struct out_chunk *k = c->out_tail;
-    if (!writable(c) || !k || k->shared)
+    if (!writable(c) || !k || k->shared || k->sealed)
         return;
     size_t n = k->buf.n - k->counted;
     k->counted = k->buf.n;
@@ -130,13 +130,34 @@ static void advance(struct conn *c, size_t n)
     }
 }
 
+/* What is sent after this is records: a turn's output is one piece of plain text and leaves in one system call. */
+static void seal(struct conn *c, struct out_chunk *k)
+{
+    struct out_chunk *s = out_chunk_take();
+    size_t n = chunk_left(k);
+    tls_conn_seal(c->tls, (k->shared ? k->shared->p : k->buf.p) + k->off, n, &s->buf);
+    struct buf plain = k->buf;
+    k->buf = s->buf;
+    s->buf = plain;
+    if (k->shared)
+        shared_bytes_release(&k->shared);
+    k->off = 0;
+    k->counted = k->buf.n;
+    k->sealed = true;
+    out_chunk_give(s);
+    c->out_bytes += (uint32_t)(k->buf.n - n);
+}
+
 /* 1: n bytes are out, 0: the socket is full, -1: lost */
 static int send_plain(struct conn *c, size_t *n)
 {
     struct iovec iov[IOV_MAX_USED];
     struct msghdr m = {.msg_iov = iov};
-    for (struct out_chunk *k = c->out_head; k && m.msg_iovlen < IOV_MAX_USED; k = k->next)
+    for (struct out_chunk *k = c->out_head; k && m.msg_iovlen < IOV_MAX_USED; k = k->next) {
+        if (c->tls && !k->sealed)
+            seal(c, k);
         iov[m.msg_iovlen++] = (struct iovec){(k->shared ? k->shared->p : k->buf.p) + k->off, chunk_left(k)};
+    }
     ssize_t r;
     do {
         r = m.msg_iovlen == 1 ? send(c->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL) : sendmsg(c->fd, &m, MSG_NOSIGNAL);
@@ -183,7 +204,7 @@ void conn_flush(struct conn *c)
         if (!c->out_head)
             break;
         size_t n = 0;
-        int r = c->tls ? send_tls(c, &n) : send_plain(c, &n);
+        int r = c->tls && !tls_conn_seals(c->tls) ? send_tls(c, &n) : send_plain(c, &n);
         if (r < 0)
             return;
         if (r == 0) {

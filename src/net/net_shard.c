@@ -12,6 +12,7 @@
 #define IN_KEEP 4
 #define OUT_KEEP 64
 #define OUT_START 1024
+#define EXIT_MAX 4
 #define OUT_KEEP_CAP (16 * 1024) /* larger buffers are freed, not kept */
 
 static __thread struct {
@@ -20,7 +21,7 @@ static __thread struct {
     unsigned in_count, out_count;
     struct buf trash;
     bool registered;
-    void (*on_exit)(void);
+    void (*on_exit[EXIT_MAX])(void);
 } mine;
 
 static pthread_key_t exit_key;
@@ -46,9 +47,10 @@ void net_shard_trim(void)
 static void at_thread_exit(void *arg)
 {
     net_shard_trim();
-    if (mine.on_exit)
-        mine.on_exit();
-    mine.on_exit = NULL;
+    for (unsigned i = 0; i < EXIT_MAX && mine.on_exit[i]; i++) {
+        mine.on_exit[i]();
+        mine.on_exit[i] = NULL;
+    }
 }
 
 static void make_key(void)
@@ -68,7 +70,15 @@ static void register_exit(void)
 void net_shard_on_exit(void (*fn)(void))
 {
     register_exit();
-    mine.on_exit = fn;
+    for (unsigned i = 0; i < EXIT_MAX; i++) {
+        if (mine.on_exit[i] == fn)
+            return;
+        if (!mine.on_exit[i]) {
+            mine.on_exit[i] = fn;
+            return;
+        }
+    }
+    abort();
 }
 
 struct in_buf *in_buf_take(void)
@@ -125,6 +135,7 @@ struct out_chunk *out_chunk_take(void)
     c->next = NULL;
     c->shared = NULL;
     c->off = c->counted = 0;
+    c->sealed = false;
     buf_clear(&c->buf);
     return c;
 }

@@ -34,6 +34,7 @@ struct out_chunk {
     struct buf buf;
     size_t off;     /* bytes sent */
     size_t counted; /* bytes of buf that the queue's sum knows */
+    bool sealed;    /* records of TLS: nothing can be appended */
 };
 
 struct out_chunk *out_chunk_take(void);
@@ -44,7 +45,7 @@ struct buf *out_trash(void);
 
 /* Gives this thread's free buffers back to malloc. */
 void net_shard_trim(void);
-/* Runs fn when the thread ends (once per thread, the last one given). */
+/* Runs fn when the thread ends; a few different ones at most. */
 void net_shard_on_exit(void (*fn)(void));
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef NET_TLS_INTERNAL_H
 #define NET_TLS_INTERNAL_H
 
+#include "base/buf.h"
 #include "net/tls.h"
 #include <openssl/ssl.h>
 
@@ -51,6 +52,12 @@ void tls_conn_attach(struct tls_conn *t);
 enum tls_io tls_conn_handshake(struct tls_conn *t, int fd, const char **why_out);
 enum tls_io tls_conn_read(struct tls_conn *t, int fd, char *p, size_t cap, size_t *got_out, const char **why_out);
 enum tls_io tls_conn_write(struct tls_conn *t, int fd, const char *p, size_t n, size_t *done_out, const char **why_out);
+/*
+ * TLS 1.3: the connection writes records by itself and does not use tls_conn_write. Sealing has to happen in the order
+ * of sending.
+ */
+bool tls_conn_seals(const struct tls_conn *t);
+void tls_conn_seal(struct tls_conn *t, const char *p, size_t n, struct buf *out);
 /* Input is waiting inside that the socket will not announce. */
 bool tls_conn_pending(const struct tls_conn *t);
 /* A new wake-up: the socket may be asked again. */

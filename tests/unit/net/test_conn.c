@@ -39,9 +39,9 @@ static void gone(unsigned n, const char *why)
 {
     await(&line_stats.closed, n);
     const char *was = __atomic_load_n(&line_stats.why, __ATOMIC_RELAXED);
-    if (why && strcmp(was, why) != 0)
-        fprintf(stderr, "closed with \"%s\"\n", was);
-    CHECK(!why || strcmp(was, why) == 0);
+    if (why && (!was || strcmp(was, why) != 0))
+        fprintf(stderr, "closed with \"%s\"\n", was ? was : "");
+    CHECK(!why || (was && strcmp(was, why) == 0));
 }
 
 static void at_end(int fd)

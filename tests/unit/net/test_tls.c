@@ -140,6 +140,69 @@ static void both_client(struct bed *b)
     CHECK(line_stats.tls == 2);
 }
 
+static SSL *dial_suite(struct bed *b, const char *suite)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    CHECK(SSL_CTX_set_ciphersuites(ctx, suite) == 1);
+    SSL *s = SSL_new(ctx);
+    SSL_CTX_free(ctx);
+    SSL_set_fd(s, dial(b));
+    CHECK(SSL_connect(s) == 1 && strcmp(SSL_get_cipher_name(s), suite) == 0);
+    return s;
+}
+
+static void suites_client(struct bed *b)
+{
+    static const char *const suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"};
+    char want[128];
+    SSL *all[ARRAY_LEN(suites)];
+    for (size_t i = 0; i < ARRAY_LEN(suites); i++) {
+        SSL *s = all[i] = dial_suite(b, suites[i]);
+        snprintf(want, sizeof(want), "TLSv1.3 cipher sni= alpn=\n");
+        says(s, "who\n", want);
+        SSL_set_block_padding(s, 256);
+        bindings(s, TLS1_3_VERSION);
+        traffic(s);
+        CHECK(SSL_key_update(s, SSL_KEY_UPDATE_REQUESTED) == 1);
+        traffic(s);
+    }
+    for (int k = 0; k < 50; k++) /* the thread's ciphers change hands */
+        for (size_t i = 0; i < ARRAY_LEN(suites); i++)
+            says(all[i], "echo turn\n", "turn\n");
+    for (size_t i = 0; i < ARRAY_LEN(suites); i++) {
+        says(all[i], "quit\n", "bye\n");
+        char c;
+        CHECK(SSL_read(all[i], &c, 1) == 0 && SSL_get_error(all[i], 0) == SSL_ERROR_ZERO_RETURN);
+        tls_bye(all[i]);
+    }
+}
+
+/* More small records than updates without data may come in a row; each write of the client is a record of its own. */
+static void burst_client(struct bed *b)
+{
+    SSL *s = tls_dial(dial(b), TLS1_3_VERSION, NULL, NULL);
+    static char big[200000];
+    struct buf want = BUF_INIT;
+    char line[32], *got = mem_alloc(100000);
+    CHECK(s);
+    for (int i = 0; i < 5000; i++) {
+        int n = snprintf(line, sizeof(line), "echo %d\n", i);
+        tls_put(s, line, (size_t)n);
+        buf_add(&want, line + 5, (size_t)n - 5);
+    }
+    CHECK(tls_get(s, got, want.n) == want.n && memcmp(got, want.p, want.n) == 0);
+    memcpy(big, "echo ", 5);
+    memset(big + 5, 'y', 20000);
+    big[20005] = '\n';
+    for (int i = 0; i < 20; i++) {
+        tls_put(s, big, 20006);
+        CHECK(tls_get(s, got, 20001) == 20001 && got[0] == 'y' && got[20000] == '\n');
+    }
+    buf_deinit(&want);
+    free(got);
+    tls_bye(s);
+}
+
 static void starttls_client(struct bed *b)
 {
     static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
@@ -387,6 +450,8 @@ static const char *const xmpp_alpn[] = {"xmpp-client", NULL};
 #define CASE(name, alpn, protocols, direct) \
     static void name(void **state) { with(name##_client, alpn, protocols, direct); }
 CASE(both, NULL, NULL, true)
+CASE(suites, NULL, NULL, true)
+CASE(burst, NULL, NULL, true)
 CASE(starttls, NULL, NULL, false)
 CASE(sni, NULL, NULL, true)
 CASE(reload, NULL, NULL, true)
@@ -472,7 +537,7 @@ static void endpoint_hash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both), cmocka_unit_test(starttls), cmocka_unit_test(sni), cmocka_unit_test(reload),
+        cmocka_unit_test(both), cmocka_unit_test(suites), cmocka_unit_test(burst), cmocka_unit_test(starttls), cmocka_unit_test(sni), cmocka_unit_test(reload),
         cmocka_unit_test(alpn), cmocka_unit_test(refused), cmocka_unit_test(only_13), cmocka_unit_test(renegotiation),
         cmocka_unit_test(bytewise), cmocka_unit_test(drops), cmocka_unit_test(overflow), cmocka_unit_test(options),
         cmocka_unit_test(certificates), cmocka_unit_test(endpoint_hash),

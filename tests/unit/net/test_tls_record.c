@@ -1,0 +1,257 @@
+/* The record layer against itself; against OpenSSL it is tested in test_tls.c. */
+#include "base/mem.h"
+#include "net/tls_record.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static const struct {
+    uint16_t id;
+    size_t secret_n;
+} kinds[] = {{0x1301, 32}, {0x1302, 48}, {0x1303, 32}};
+
+struct ends {
+    struct tls_keys *a, *b;
+    struct buf wire;
+};
+
+static struct ends new_ends(unsigned kind)
+{
+    uint8_t x[TLS_SECRET_MAX], y[TLS_SECRET_MAX];
+    for (unsigned i = 0; i < TLS_SECRET_MAX; i++) {
+        x[i] = (uint8_t)(i * 7 + kind);
+        y[i] = (uint8_t)(i * 11 + 1);
+    }
+    struct ends e = {.wire = BUF_INIT};
+    e.a = tls_keys_new(kinds[kind].id, x, y, kinds[kind].secret_n);
+    e.b = tls_keys_new(kinds[kind].id, y, x, kinds[kind].secret_n);
+    assert_true(e.a && e.b);
+    return e;
+}
+
+static void drop(struct ends *e)
+{
+    tls_keys_delete(&e->a);
+    tls_keys_delete(&e->b);
+    buf_deinit(&e->wire);
+}
+
+/* Opens what lies first on the wire with b's keys. */
+static enum tls_open first(struct ends *e, struct str *plain, enum tls_alert *alert)
+{
+    static uint8_t rec[TLS_RECORD_HEADER + TLS_RECORD_WIRE_MAX + 100];
+    size_t used, n = e->wire.n < sizeof(rec) ? e->wire.n : sizeof(rec);
+    memcpy(rec, e->wire.p, n);
+    *plain = STR_NULL;
+    enum tls_open o = tls_keys_open(e->b, rec, n, &used, plain, alert);
+    if (o != TLS_OPEN_MORE && o != TLS_OPEN_FAIL)
+        buf_drop(&e->wire, used);
+    return o;
+}
+
+static void wants_data(struct ends *e, struct str want)
+{
+    struct str plain;
+    enum tls_alert alert;
+    assert_int_equal(first(e, &plain, &alert), TLS_OPEN_DATA);
+    assert_true(str_eq(plain, want));
+}
+
+/* One record with this content type fails with this alert. */
+static void wants_fail(int type, struct str text, enum tls_alert want)
+{
+    struct ends e = new_ends(0);
+    struct str plain;
+    enum tls_alert alert = 0;
+    tls_keys_seal(e.a, type, text.p, text.n, &e.wire);
+    assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_FAIL);
+    assert_int_equal(alert, want);
+    drop(&e);
+}
+
+static void there_and_back(void **state)
+{
+    for (unsigned k = 0; k < ARRAY_LEN(kinds); k++) {
+        struct ends e = new_ends(k);
+        char *big = mem_zalloc(3 * TLS_RECORD_PLAIN_MAX);
+        tls_keys_seal(e.a, TLS_CONTENT_DATA, "hello", 5, &e.wire);
+        tls_keys_seal(e.a, TLS_CONTENT_DATA, "", 0, &e.wire);
+        tls_keys_seal(e.a, TLS_CONTENT_DATA, big, 2 * TLS_RECORD_PLAIN_MAX + 1, &e.wire);
+        wants_data(&e, S("hello"));
+        wants_data(&e, str_n(big, TLS_RECORD_PLAIN_MAX));
+        wants_data(&e, str_n(big, TLS_RECORD_PLAIN_MAX));
+        wants_data(&e, str_n(big, 1));
+        assert_int_equal(e.wire.n, 0);
+        for (int i = 0; i < 300; i++) { /* sequence numbers beyond a byte */
+            tls_keys_seal(e.a, TLS_CONTENT_DATA, "x", 1, &e.wire);
+            wants_data(&e, S("x"));
+        }
+        free(big);
+        drop(&e);
+    }
+}
+
+static void any_change_is_seen(void **state)
+{
+    for (unsigned k = 0; k < ARRAY_LEN(kinds); k++)
+        for (size_t i = 0; i < TLS_RECORD_HEADER + 5 + 17; i++) {
+            struct ends e = new_ends(k);
+            struct str plain;
+            enum tls_alert alert = 0;
+            tls_keys_seal(e.a, TLS_CONTENT_DATA, "hello", 5, &e.wire);
+            e.wire.p[i] ^= 4;
+            enum tls_open o = first(&e, &plain, &alert);
+            assert_true(o == TLS_OPEN_FAIL || (i == 3 && o == TLS_OPEN_MORE) || (i == 4 && o == TLS_OPEN_MORE));
+            drop(&e);
+        }
+    /* order too */
+    struct ends e = new_ends(0);
+    struct str plain;
+    enum tls_alert alert = 0;
+    tls_keys_seal(e.a, TLS_CONTENT_DATA, "one", 3, &e.wire);
+    buf_clear(&e.wire);
+    tls_keys_seal(e.a, TLS_CONTENT_DATA, "two", 3, &e.wire);
+    assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_FAIL);
+    assert_int_equal(alert, TLS_ALERT_BAD_RECORD_MAC);
+    drop(&e);
+}
+
+static void padding(void **state)
+{
+    struct ends e = new_ends(1);
+    tls_keys_seal(e.a, 0, "hello\x17\0\0\0", 9, &e.wire);
+    wants_data(&e, S("hello"));
+    tls_keys_seal(e.a, TLS_CONTENT_DATA, "ends in zeros\0\0", 15, &e.wire);
+    wants_data(&e, S("ends in zeros\0\0"));
+    drop(&e);
+    wants_fail(0, S("\0\0\0"), TLS_ALERT_UNEXPECTED_MESSAGE);
+}
+
+static void lengths(void **state)
+{
+    static const char *const cases[] = {"\x17\x03\x03\x41\x01", "\x17\x03\x03\xff\xff", "\x17\x03\x03\x00\x10", "\x17\x03\x03\x00\x00",
+                                        "\x14\x03\x03\x00\x01", "\x16\x03\x01\x02\x00", "GET /"};
+    static const enum tls_alert want[] = {TLS_ALERT_RECORD_OVERFLOW,    TLS_ALERT_RECORD_OVERFLOW,    TLS_ALERT_BAD_RECORD_MAC,
+                                          TLS_ALERT_BAD_RECORD_MAC,     TLS_ALERT_UNEXPECTED_MESSAGE, TLS_ALERT_UNEXPECTED_MESSAGE,
+                                          TLS_ALERT_UNEXPECTED_MESSAGE};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct ends e = new_ends(0);
+        struct str plain;
+        enum tls_alert alert = 0;
+        buf_add(&e.wire, cases[i], 5);
+        size_t len = (size_t)(uint8_t)cases[i][3] << 8 | (uint8_t)cases[i][4];
+        assert_true(tls_keys_complete((const uint8_t *)e.wire.p, 5) == (len == 0 || len > TLS_RECORD_WIRE_MAX || cases[i][0] != 0x17));
+        assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_FAIL);
+        assert_int_equal(alert, want[i]);
+        drop(&e);
+    }
+    struct ends e = new_ends(0);
+    struct str plain;
+    enum tls_alert alert;
+    tls_keys_seal(e.a, TLS_CONTENT_DATA, "cut", 3, &e.wire);
+    size_t whole = e.wire.n;
+    for (e.wire.n = 0; e.wire.n < whole; e.wire.n++) {
+        assert_false(tls_keys_complete((const uint8_t *)e.wire.p, e.wire.n));
+        assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_MORE);
+    }
+    assert_true(tls_keys_complete((const uint8_t *)e.wire.p, whole));
+    wants_data(&e, S("cut"));
+    drop(&e);
+}
+
+static void updates(void **state)
+{
+    for (unsigned k = 0; k < ARRAY_LEN(kinds); k++) {
+        struct ends e = new_ends(k);
+        struct str plain;
+        enum tls_alert alert;
+        for (int i = 0; i < 20; i++) {
+            assert_false(tls_keys_update_due(e.a));
+            tls_keys_update(e.a, &e.wire);
+            tls_keys_seal(e.a, TLS_CONTENT_DATA, "after", 5, &e.wire);
+            assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_NOTHING);
+            assert_false(tls_keys_update_due(e.b));
+            wants_data(&e, S("after"));
+        }
+        drop(&e);
+    }
+    struct ends e = new_ends(0);
+    struct str plain;
+    enum tls_alert alert;
+    tls_keys_seal(e.a, TLS_CONTENT_HANDSHAKE, "\x18\0\0\1\1", 5, &e.wire); /* update_requested */
+    assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_NOTHING);
+    assert_true(tls_keys_update_due(e.b));
+    drop(&e);
+    wants_fail(TLS_CONTENT_HANDSHAKE, S("\x18\0\0\1\2"), TLS_ALERT_ILLEGAL_PARAMETER);
+    wants_fail(TLS_CONTENT_HANDSHAKE, S("\x18\0\0\1"), TLS_ALERT_UNEXPECTED_MESSAGE);
+    wants_fail(TLS_CONTENT_HANDSHAKE, S("\x18\0\0\1\0\x18\0\0\1\0"), TLS_ALERT_UNEXPECTED_MESSAGE);
+    wants_fail(TLS_CONTENT_HANDSHAKE, S("\1\0\0\1\0"), TLS_ALERT_UNEXPECTED_MESSAGE); /* a second ClientHello */
+    wants_fail(TLS_CONTENT_CCS, S("\1"), TLS_ALERT_UNEXPECTED_MESSAGE);
+    wants_fail(99, S("x"), TLS_ALERT_UNEXPECTED_MESSAGE);
+}
+
+static void alerts(void **state)
+{
+    static const struct {
+        struct str text;
+        enum tls_open want;
+    } cases[] = {
+        {{"\1\0", 2}, TLS_OPEN_CLOSED}, {{"\2\0", 2}, TLS_OPEN_CLOSED}, {{"\2\x14", 2}, TLS_OPEN_ALERT},
+        {{"\1\x5a", 2}, TLS_OPEN_NOTHING}, {{"\1\x64", 2}, TLS_OPEN_ALERT},
+    };
+    struct str plain;
+    enum tls_alert alert;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct ends e = new_ends(2);
+        tls_keys_seal(e.a, TLS_CONTENT_ALERT, cases[i].text.p, cases[i].text.n, &e.wire);
+        assert_int_equal(first(&e, &plain, &alert), cases[i].want);
+        drop(&e);
+    }
+    wants_fail(TLS_CONTENT_ALERT, S("\1"), TLS_ALERT_DECODE_ERROR);
+    wants_fail(TLS_CONTENT_ALERT, S("\1\0\1\0"), TLS_ALERT_DECODE_ERROR);
+    struct ends e = new_ends(2);
+    tls_keys_seal_alert(e.a, TLS_ALERT_CLOSE_NOTIFY, &e.wire);
+    assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_CLOSED);
+    tls_keys_seal_alert(e.a, TLS_ALERT_BAD_RECORD_MAC, &e.wire);
+    assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_ALERT);
+    drop(&e);
+}
+
+/* Records that carry nothing are dealt with a few times, not for ever. */
+static void nothing_floods(void **state)
+{
+    struct ends e = new_ends(0);
+    struct str plain;
+    enum tls_alert alert = 0;
+    unsigned n = 0;
+    enum tls_open o;
+    do {
+        tls_keys_seal(e.a, 0, "\x17", 1, &e.wire); /* empty, padded */
+        o = first(&e, &plain, &alert);
+        n++;
+    } while (o == TLS_OPEN_NOTHING);
+    assert_int_equal(o, TLS_OPEN_FAIL);
+    assert_int_equal(alert, TLS_ALERT_UNEXPECTED_MESSAGE);
+    assert_int_equal(n, 33);
+    drop(&e);
+}
+
+static void suites(void **state)
+{
+    uint8_t s[48] = {0};
+    assert_null(tls_keys_new(0x1304, s, s, 32)); /* CCM */
+    assert_null(tls_keys_new(0x1301, s, s, 48));
+    assert_null(tls_keys_new(0xc02b, s, s, 32));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(there_and_back), cmocka_unit_test(any_change_is_seen), cmocka_unit_test(padding),
+        cmocka_unit_test(lengths), cmocka_unit_test(updates), cmocka_unit_test(alerts), cmocka_unit_test(nothing_floods),
+        cmocka_unit_test(suites),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
