@@ -4,8 +4,6 @@
  */
 #include "xml/parser.h"
 
-#define WHY_TOKEN "not well-formed (invalid token)"
-
 /* What stands before and after the element. */
 enum outside { OUT_END, OUT_ELEMENT, OUT_WORD, OUT_ERROR };
 
@@ -30,7 +28,7 @@ static enum outside literal(struct xml_parser *x, const char *p)
         return OUT_ERROR;
     }
     bool ends = p == x->buf + x->len || xml_is(*p, XML_C_SPACE) || *p == '>' || *p == '%' || *p == '[';
-    return ends ? OUT_WORD : refuse(x, WHY_TOKEN, p);
+    return ends ? OUT_WORD : refuse(x, XML_WHY_TOKEN, p);
 }
 
 /* Text outside of the element: expat reads it as a word of a DTD, when it can. */
@@ -57,7 +55,7 @@ static enum outside word(struct xml_parser *x, const char *p)
     if (p == end && p > start + 1 && p[-1] == ':')
         return refuse(x, "unclosed token", start);
     if (p == start || (p < end && !xml_is(*p, XML_C_SPACE) && !memchr(&after[follow], *p, sizeof(after) - 1 - follow)))
-        return refuse(x, WHY_TOKEN, p);
+        return refuse(x, XML_WHY_TOKEN, p);
     return OUT_WORD;
 }
 
@@ -68,13 +66,13 @@ static enum outside declared(struct xml_parser *x, const char *p)
     if (q < end && *q == '[')
         return OUT_WORD;
     if (q < end && *q == '-')
-        return refuse(x, q + 1 == end ? "unclosed token" : WHY_TOKEN, p);
+        return refuse(x, q + 1 == end ? "unclosed token" : XML_WHY_TOKEN, p);
     while (q < end && xml_is(*q, XML_C_START))
         q++;
     if (q == end)
         return refuse(x, "unclosed token", p);
     bool word = q > p + 2 && (xml_is(*q, XML_C_SPACE) || *q == '%');
-    return word ? OUT_WORD : refuse(x, WHY_TOKEN, p);
+    return word ? OUT_WORD : refuse(x, XML_WHY_TOKEN, p);
 }
 
 static enum outside markup(struct xml_parser *x, const char *p)
@@ -84,7 +82,7 @@ static enum outside markup(struct xml_parser *x, const char *p)
         return refuse(x, "unclosed token", p);
     if (xml_high(c) || xml_is(c, XML_C_START))
         return OUT_ELEMENT;
-    return c == '!' ? declared(x, p) : refuse(x, WHY_TOKEN, p);
+    return c == '!' ? declared(x, p) : refuse(x, XML_WHY_TOKEN, p);
 }
 
 static bool is_misc(const struct xml_parser *x, const char *p)
@@ -97,7 +95,7 @@ static enum outside outside(struct xml_parser *x)
 {
     const char *p = x->buf + x->at;
     while (*(p = xml_skip_space(p)) && is_misc(x, p)) {
-        p = xml_parser_misc(x, p);
+        p = p[1] == '!' ? xml_comment(x, p) : xml_instruction(x, p);
         if (!p) {
             cut_outside(x);
             return OUT_ERROR;
@@ -185,7 +183,7 @@ struct xml_el *xml_parse(struct arena *a, struct str doc, enum token default_ns,
     struct xml_parser x;
     const char *why = NULL;
     if (doc.n > XML_HARD_MAX) {
-        why = "limit exceeded";
+        why = XML_WHY_LIMIT;
     } else {
         xml_parser_init(&x, a, NULL, (uint32_t)doc.n);
         x.document = true;

@@ -58,7 +58,7 @@ void xml_ns_declare(struct xml_parser *x, struct str uri)
         t->def = (struct xml_default){.uri = uri, .tok = (uint16_t)token_find(uri), .depth = x->depth + 1};
         t->has_default = true;
     } else if (count_of(t->bindings) >= XML_MAX_BINDINGS) {
-        xml_fail_tag(x, XML_ERR_LIMIT, "limit exceeded");
+        xml_fail_tag(x, XML_ERR_LIMIT, XML_WHY_LIMIT);
     } else {
         bind_prefix(x, prefix, uri);
     }

@@ -1,6 +1,7 @@
 /*
  * The parser proper: characters to tree. Owns nothing (see xml/parser.h); runs on the stream's thread; suspends never.
- * Leaves out: cutting a stream into stanzas (stream.c), prefixes (ns.c), references (decode.c).
+ * Leaves out: buffers and the rarer things (parser.c), cutting a stream into stanzas (stream.c), prefixes (ns.c),
+ * references (decode.c).
  *
  * Every function takes and returns the position and answers NULL when it has set x->step: bytes are missing, something
  * is complete, or an error was found.
@@ -8,159 +9,22 @@
 #include "xml/parser.h"
 #include "xml/token_table.h"
 
-#define WHY_TOKEN "not well-formed (invalid token)"
-#define WHY_LIMIT "limit exceeded"
-
-static const struct xml_limits default_limits = {.max_stanza = XML_HARD_MAX, .max_depth = 100, .max_attrs = 64,
-                                                 .max_name = 1024};
-
-static inline const char *end_of(const struct xml_parser *x)
-{
-    return x->buf + x->len;
-}
-
-static inline uint32_t offset(const struct xml_parser *x, const char *p)
-{
-    return (uint32_t)(p - x->buf);
-}
-
-const char *xml_fail(struct xml_parser *x, enum xml_error code, const char *why, const char *p)
-{
-    x->error = code;
-    x->why = why;
-    x->at = offset(x, p);
-    x->step = XML_STEP_ERROR;
-    return NULL;
-}
-
-static const char *bad_token(struct xml_parser *x, const char *p)
-{
-    return xml_fail(x, XML_ERR_NOT_WELL_FORMED, WHY_TOKEN, p);
-}
-
-bool xml_fail_tag(struct xml_parser *x, enum xml_error code, const char *why)
-{
-    if (!x->document) {
-        xml_fail(x, code, why, x->buf + x->mark);
-    } else if (!x->late) {
-        x->late = code;
-        x->late_why = why;
-    }
-    return false;
-}
-
-static const char *more(struct xml_parser *x, enum xml_state st, const char *p)
-{
-    x->state = st;
-    x->at = offset(x, p);
-    x->step = XML_STEP_MORE;
-    return NULL;
-}
-
-/* Something that cannot go on at p: the end of the bytes, or a byte that does not belong there. */
-static const char *stuck(struct xml_parser *x, enum xml_state st, const char *p)
-{
-    return p == end_of(x) ? more(x, st, p) : bad_token(x, p);
-}
-
 static const char *complete(struct xml_parser *x, enum xml_step step, const char *p)
 {
-    x->at = offset(x, p);
+    x->at = xml_offset(x, p);
     x->step = step;
     return NULL;
 }
 
-/* Small enough that buffer, nodes and the state of a stanza in pieces fit an arena's first block. */
-#define FIRST_NODES 640
-#define MORE_NODES 512
-
-void *xml_take_slow(struct xml_parser *x, size_t n)
-{
-#ifndef XML_TAKE_PLAIN
-    if (n <= MORE_NODES / 2) {
-        x->spare = arena_alloc(x->arena, MORE_NODES);
-        x->spare_end = x->spare + MORE_NODES;
-        return xml_take(x, n);
-    }
-#endif
-    return arena_alloc(x->arena, n);
-}
-
-void xml_parser_init(struct xml_parser *x, struct arena *a, const struct xml_limits *lim, uint32_t cap)
-{
-    /* The inlined frames are left as they are: 400 bytes that most stanzas never touch. */
-    memset(x, 0, offsetof(struct xml_parser, inlined));
-    x->arena = a;
-    x->lim = lim ? lim : &default_limits;
-    x->frames = x->inlined;
-    x->frames_cap = XML_INLINE_FRAMES;
-    x->frames[0] = (struct xml_frame){.el = NULL};
-    x->cap = cap;
-    x->state = XML_ST_LT;
-#ifdef XML_TAKE_PLAIN
-    x->buf = arena_alloc(a, (size_t)cap + XML_SLACK);
-#else
-    /* Buffer and first nodes in one piece. */
-    size_t bytes = ((size_t)cap + XML_SLACK + 7) & ~(size_t)7;
-    x->buf = arena_alloc(a, bytes + FIRST_NODES);
-    x->spare = x->buf + bytes;
-    x->spare_end = x->spare + FIRST_NODES;
-#endif
-    memset(x->buf, 0, XML_SLACK);
-}
-
-struct xml_parser *xml_parser_keep(const struct xml_parser *x)
-{
-    uint32_t frames = x->depth + 3 < XML_INLINE_FRAMES ? x->depth + 3 : XML_INLINE_FRAMES;
-    size_t n = offsetof(struct xml_parser, inlined) + frames * sizeof(x->inlined[0]);
-    struct xml_parser *kept = arena_alloc(x->arena, n);
-    memcpy(kept, x, n);
-    if (x->frames == x->inlined) {
-        kept->frames = kept->inlined;
-        kept->frames_cap = frames;
-    }
-    return kept;
-}
-
-uint32_t xml_parser_fill(struct xml_parser *x, const char *data, size_t n)
-{
-    uint32_t room = x->cap - x->len, take = n < room ? (uint32_t)n : room;
-    if (take)
-        memcpy(x->buf + x->len, data, take);
-    x->len += take;
-    memset(x->buf + x->len, 0, XML_SLACK);
-    return take;
-}
-
-void xml_parser_grow(struct xml_parser *x, uint32_t cap)
-{
-    char *buf = arena_alloc(x->arena, (size_t)cap + XML_SLACK);
-    memcpy(buf, x->buf, (size_t)x->len + XML_SLACK);
-    x->buf = buf;
-    x->cap = cap;
-}
-
 /* ---- characters ---- */
 
-bool xml_parser_cut(const struct xml_parser *x, const char *p)
+/* The bytes from p to the end end in the middle of a character. */
+static bool ends_in_part(const struct xml_parser *x, const char *p)
 {
-    unsigned char c = (unsigned char)*p;
-    return x->document && end_of(x) - p < (c < 0xc0 || c > 0xf4 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4);
-}
-
-static const char *cut(struct xml_parser *x, enum xml_state st, const char *p)
-{
-    x->cut = true;
-    return more(x, st, p);
-}
-
-/* Over one character >= 0x80; NULL also when it is cut. */
-static const char *high_char(struct xml_parser *x, const char *p, enum xml_state st)
-{
-    int n = xml_char_len(p, end_of(x));
-    if (LIKELY(n > 0))
-        return p + n;
-    return n == 0 || xml_parser_cut(x, p) ? cut(x, st, p) : xml_fail(x, XML_ERR_UTF8, WHY_TOKEN, p);
+    const char *q = xml_end(x);
+    while (q > p && ((unsigned char)q[-1] & 0xc0) == 0x80)
+        q--;
+    return q > p && xml_high(q[-1]) && xml_parser_cut(x, q - 1);
 }
 
 /* Over one reference. */
@@ -168,15 +32,17 @@ static const char *reference(struct xml_parser *x, const char *p, enum xml_state
 {
     uint32_t cp;
     size_t n = 0;
-    bool longer = !x->document && end_of(x) - p > XML_MAX_REF;
-    enum xml_ref found = xml_ref_scan(p, longer ? p + XML_MAX_REF : end_of(x), !x->document, &cp, &n);
+    bool longer = !x->document && xml_end(x) - p > XML_MAX_REF;
+    enum xml_ref found = xml_ref_scan(p, longer ? p + XML_MAX_REF : xml_end(x), !x->document, &cp, &n);
     x->decode = true;
     if (LIKELY(found == XML_REF_OK))
         return p + n;
     if (found == XML_REF_BAD)
-        return bad_token(x, p);
+        return xml_bad_token(x, p);
+    if (found == XML_REF_CUT && x->document)
+        x->cut = ends_in_part(x, p);
     if (found == XML_REF_CUT)
-        return longer ? xml_fail(x, XML_ERR_LIMIT, WHY_LIMIT, p) : more(x, st, p);
+        return longer ? xml_fail(x, XML_ERR_LIMIT, XML_WHY_LIMIT, p) : xml_wait(x, st, p);
     enum xml_error code = found == XML_REF_CHAR ? XML_ERR_NOT_WELL_FORMED : XML_ERR_RESTRICTED;
     const char *why = found == XML_REF_CHAR ? "reference to invalid character number" : "undefined entity";
     if (st != XML_ST_VALUE || !x->document)
@@ -189,72 +55,13 @@ static const char *reference(struct xml_parser *x, const char *p, enum xml_state
 
 /* ---- names ---- */
 
-/*
- * What of the name is there up to p: one colon at most, with an NCName on both sides; none in the target of an
- * instruction. An end tag is only compared, so its colons do not matter. `open`: the name may go on after p.
- */
-static bool name_fits(struct xml_parser *x, const char *p, enum xml_state st, bool open, size_t *prefix_n)
-{
-    const char *name = x->buf + x->mark, *colon = memchr(name, ':', (size_t)(p - name));
-    *prefix_n = 0;
-    if (!colon || st == XML_ST_END_TAG)
-        return true;
-    *prefix_n = (size_t)(colon - name);
-    struct str local = str_n(colon + 1, (size_t)(p - colon - 1));
-    return st != XML_ST_LT && *prefix_n > 0 && ((open && local.n == 0) || xml_ncname(local));
-}
-
-/* The name ends at p in a byte >= 0x80 that cannot be part of it. What is wrong before p comes first, however it is cut. */
-static const char *bad_name_char(struct xml_parser *x, const char *p, enum xml_state st)
-{
-    size_t prefix_n;
-    if (!name_fits(x, p, st, true, &prefix_n))
-        return bad_token(x, p);
-    return xml_char_len(p, end_of(x)) < 0 ? xml_fail(x, XML_ERR_UTF8, WHY_TOKEN, p) : bad_token(x, p);
-}
-
-static const char *name_too_long(struct xml_parser *x, enum xml_state st)
-{
-    size_t prefix_n;
-    const char *p = x->buf + x->mark + x->lim->max_name;
-    while (((unsigned char)*p & 0xc0) == 0x80)
-        p--;
-    if (!name_fits(x, p, st, true, &prefix_n))
-        return bad_token(x, p);
-    return xml_fail(x, XML_ERR_LIMIT, WHY_LIMIT, p);
-}
-
-static const char *name_slow(struct xml_parser *x, const char *p, enum xml_state st, size_t *prefix_n)
-{
-    for (;;) {
-        bool start = offset(x, p) == x->mark;
-        if (start && p != end_of(x) && !xml_high(*p) && !xml_is(*p, XML_C_START))
-            return bad_token(x, p);
-        p = xml_span_name(p);
-        if (offset(x, p) - x->mark > x->lim->max_name)
-            return name_too_long(x, st);
-        if (!xml_high(*p))
-            break;
-        int n = xml_name_char_len(p, end_of(x), start && offset(x, p) == x->mark);
-        if (n == 0 || (n < 0 && xml_parser_cut(x, p)))
-            return name_fits(x, p, st, true, prefix_n) ? cut(x, st, p) : bad_token(x, p);
-        if (n < 0)
-            return bad_name_char(x, p, st);
-        p += n;
-    }
-    bool open = p == end_of(x);
-    if (!name_fits(x, p, st, open, prefix_n))
-        return bad_token(x, p);
-    return open ? more(x, st, p) : p;
-}
-
 /* Over the rest of the name that starts at mark. */
 static inline const char *name(struct xml_parser *x, const char *p, enum xml_state st, size_t *prefix_n)
 {
 #if defined(__SSE2__)
     __m128i v = xml_load16(p);
     unsigned stops = xml_name_stops16(v);
-    if (LIKELY(stops && offset(x, p) == x->mark && xml_is(*p, XML_C_START))) {
+    if (LIKELY(stops && xml_offset(x, p) == x->mark && xml_is(*p, XML_C_START))) {
         unsigned n = (unsigned)__builtin_ctz(stops);
         unsigned colons = xml_eq16(v, ':') & ((1u << n) - 1);
         if (LIKELY((signed char)p[n] > 0 && !colons && n <= x->lim->max_name)) {
@@ -263,7 +70,7 @@ static inline const char *name(struct xml_parser *x, const char *p, enum xml_sta
         }
     }
 #endif
-    return name_slow(x, p, st, prefix_n);
+    return xml_name_slow(x, p, st, prefix_n);
 }
 
 /* ---- text ---- */
@@ -282,7 +89,7 @@ static void add_text(struct xml_parser *x, struct str s)
 /* The run from mark to p is over. */
 static inline void end_text(struct xml_parser *x, const char *p)
 {
-    struct str run = {x->buf + x->mark, offset(x, p) - x->mark};
+    struct str run = {x->buf + x->mark, xml_offset(x, p) - x->mark};
     if (run.n == 0)
         return;
     if (UNLIKELY(x->decode)) {
@@ -307,9 +114,9 @@ static inline const char *text(struct xml_parser *x, const char *p)
             break;
         case ']':
             if (p[1] == ']' && p[2] == '>')
-                return bad_token(x, p);
-            if (end_of(x) - p < 3 && (p + 1 == end_of(x) || p[1] == ']'))
-                return more(x, XML_ST_TEXT, p);
+                return xml_bad_token(x, p);
+            if (xml_end(x) - p < 3 && (p + 1 == xml_end(x) || p[1] == ']'))
+                return xml_wait(x, XML_ST_TEXT, p);
             p++;
             break;
         case '\r':
@@ -322,9 +129,9 @@ static inline const char *text(struct xml_parser *x, const char *p)
             break;
         default:
             if (!xml_high(*p))
-                return stuck(x, XML_ST_TEXT, p);
+                return xml_stuck(x, XML_ST_TEXT, p);
             do
-                p = high_char(x, p, XML_ST_TEXT);
+                p = xml_high_char(x, p, XML_ST_TEXT);
             while (p && xml_high(*p));
         }
         if (!p)
@@ -340,17 +147,17 @@ static const char *cdata(struct xml_parser *x, const char *p)
         if (*p == ']') {
             if (p[1] == ']' && p[2] == '>')
                 return p + 3;
-            if (end_of(x) - p < 3 && (p + 1 == end_of(x) || p[1] == ']'))
-                return more(x, XML_ST_CDATA, p);
+            if (xml_end(x) - p < 3 && (p + 1 == xml_end(x) || p[1] == ']'))
+                return xml_wait(x, XML_ST_CDATA, p);
             p++;
         } else if (xml_high(*p)) {
-            p = high_char(x, p, XML_ST_CDATA);
+            p = xml_high_char(x, p, XML_ST_CDATA);
             if (!p)
                 return NULL;
         } else if (xml_is(*p, XML_C_SPACE)) {
             p++;
         } else {
-            return stuck(x, XML_ST_CDATA, p);
+            return xml_stuck(x, XML_ST_CDATA, p);
         }
     }
 }
@@ -366,7 +173,7 @@ static const char *close_element(struct xml_parser *x, const char *inner_end, co
         el->raw = str_n(x->buf + f->start, (size_t)(p - x->buf) - f->start);
     if (LIKELY(!f->inner_bad))
         el->raw_inner = str_n(x->buf + f->inner, (size_t)(inner_end - x->buf) - f->inner);
-    x->mark = offset(x, p);
+    x->mark = xml_offset(x, p);
     x->prefixed -= f->prefixed;
     if (--x->depth > 0)
         return p;
@@ -391,7 +198,7 @@ static const char *end_tag_done(struct xml_parser *x, const char *p)
 static const char *end_tag_space(struct xml_parser *x, const char *p)
 {
     p = xml_skip_space(p);
-    return *p == '>' ? end_tag_done(x, p) : stuck(x, XML_ST_END_SPACE, p);
+    return *p == '>' ? end_tag_done(x, p) : xml_stuck(x, XML_ST_END_SPACE, p);
 }
 
 static const char *mismatch(struct xml_parser *x, const char *p)
@@ -404,7 +211,7 @@ static const char *mismatch(struct xml_parser *x, const char *p)
             return NULL;
         p = xml_skip_space(p);
         if (*p != '>')
-            return stuck(x, XML_ST_END_SPACE, p);
+            return xml_stuck(x, XML_ST_END_SPACE, p);
     }
     return xml_fail(x, XML_ERR_NOT_WELL_FORMED, "mismatched tag", p);
 }
@@ -413,11 +220,11 @@ static const char *mismatch(struct xml_parser *x, const char *p)
 static const char *end_tag_slow(struct xml_parser *x, const char *p)
 {
     struct str want = open_name(x);
-    size_t have = offset(x, p) - x->mark, left = want.n - have, n = (size_t)(end_of(x) - p);
+    size_t have = xml_offset(x, p) - x->mark, left = want.n - have, n = (size_t)(xml_end(x) - p);
     if (memcmp(p, want.p + have, n < left ? n : left) != 0)
         return mismatch(x, p);
     if (n <= left)
-        return more(x, XML_ST_END_TAG, end_of(x));
+        return xml_wait(x, XML_ST_END_TAG, xml_end(x));
     p += left;
     if (xml_is(*p, XML_C_NAME) || xml_high(*p))
         return mismatch(x, p);
@@ -427,7 +234,7 @@ static const char *end_tag_slow(struct xml_parser *x, const char *p)
 static inline const char *end_tag(struct xml_parser *x, const char *p)
 {
     struct str want = open_name(x);
-    if (LIKELY(x->depth && offset(x, p) == x->mark && (size_t)(end_of(x) - p) > want.n && p[want.n] == '>' &&
+    if (LIKELY(x->depth && xml_offset(x, p) == x->mark && (size_t)(xml_end(x) - p) > want.n && p[want.n] == '>' &&
                xml_same(p, want.p, want.n)))
         return end_tag_done(x, p + want.n);
     return end_tag_slow(x, p);
@@ -437,10 +244,10 @@ static inline const char *end_tag(struct xml_parser *x, const char *p)
 
 static inline const char *begin_tag(struct xml_parser *x, const char *p)
 {
-    x->tag.start = offset(x, p);
-    x->mark = offset(x, p) + 1;
+    x->tag.start = xml_offset(x, p);
+    x->mark = xml_offset(x, p) + 1;
     if (UNLIKELY(x->depth >= x->lim->max_depth))
-        return xml_fail(x, XML_ERR_LIMIT, WHY_LIMIT, p);
+        return xml_fail(x, XML_ERR_LIMIT, XML_WHY_LIMIT, p);
     return p + 1;
 }
 
@@ -537,7 +344,7 @@ static inline bool name_attr(struct xml_parser *x, const char *p, size_t prefix_
 
 static inline const char *end_value(struct xml_parser *x, const char *p)
 {
-    struct str v = {x->buf + x->mark, offset(x, p) - x->mark};
+    struct str v = {x->buf + x->mark, xml_offset(x, p) - x->mark};
     if (UNLIKELY(x->tag.dropped))
         return p + 1;
     if (UNLIKELY(x->decode))
@@ -560,12 +367,12 @@ static inline const char *value(struct xml_parser *x, const char *p)
         if (*p == '&') {
             p = reference(x, p, XML_ST_VALUE);
         } else if (xml_high(*p)) {
-            p = high_char(x, p, XML_ST_VALUE);
+            p = xml_high_char(x, p, XML_ST_VALUE);
         } else if (xml_is(*p, XML_C_SPACE)) {
             x->decode = true;
             p++;
         } else {
-            return stuck(x, XML_ST_VALUE, p);
+            return xml_stuck(x, XML_ST_VALUE, p);
         }
         if (!p)
             return NULL;
@@ -599,7 +406,7 @@ static void push(struct xml_parser *x, const char *p)
     f->bindings = t->bindings;
     f->def = t->has_default ? t->def : x->frames[x->depth - 1].def;
     f->start = t->start;
-    f->inner = offset(x, p);
+    f->inner = xml_offset(x, p);
     f->qname_n = t->qname_n;
     f->prefixed = t->prefix.n > 0;
     x->prefixed += f->prefixed;
@@ -643,16 +450,16 @@ static inline const char *end_start_tag(struct xml_parser *x, const char *p)
     if (*p == '/') {
         if (LIKELY(p[1] == '>'))
             return open_element(x, p + 2, true);
-        return p + 1 == end_of(x) ? more(x, XML_ST_SLASH, p) : bad_token(x, p + 1);
+        return p + 1 == xml_end(x) ? xml_wait(x, XML_ST_SLASH, p) : xml_bad_token(x, p + 1);
     }
-    return stuck(x, XML_ST_GAP, p);
+    return xml_stuck(x, XML_ST_GAP, p);
 }
 
 static bool too_many_attrs(struct xml_parser *x, const char *p)
 {
     if (LIKELY(++x->tag.count <= x->lim->max_attrs))
         return false;
-    xml_fail(x, XML_ERR_LIMIT, WHY_LIMIT, p);
+    xml_fail(x, XML_ERR_LIMIT, XML_WHY_LIMIT, p);
     return true;
 }
 
@@ -677,9 +484,9 @@ static inline const char *start_tag(struct xml_parser *x, const char *p, enum xm
             p = xml_skip_space(p);
             if (*p == '>' || *p == '/')
                 return end_start_tag(x, p);
-            if (p == end_of(x))
-                return more(x, XML_ST_SPACE, p);
-            x->mark = offset(x, p);
+            if (p == xml_end(x))
+                return xml_wait(x, XML_ST_SPACE, p);
+            x->mark = xml_offset(x, p);
             if (too_many_attrs(x, p))
                 return NULL;
             /* fall through */
@@ -693,15 +500,15 @@ static inline const char *start_tag(struct xml_parser *x, const char *p, enum xm
         case XML_ST_EQ:
             p = xml_skip_space(p);
             if (*p != '=')
-                return stuck(x, XML_ST_EQ, p);
+                return xml_stuck(x, XML_ST_EQ, p);
             p++;
             /* fall through */
         case XML_ST_QUOTE:
             p = xml_skip_space(p);
             if (*p != '\'' && *p != '"')
-                return stuck(x, XML_ST_QUOTE, p);
+                return xml_stuck(x, XML_ST_QUOTE, p);
             x->quote = (uint8_t)*p++;
-            x->mark = offset(x, p);
+            x->mark = xml_offset(x, p);
             x->decode = false;
             /* fall through */
         case XML_ST_VALUE:
@@ -720,90 +527,24 @@ static inline const char *start_tag(struct xml_parser *x, const char *p, enum xm
 
 /* ---- what a '<' opens ---- */
 
-const char *xml_parser_skip(struct xml_parser *x, const char *p, struct str stop)
-{
-    for (;; p++) {
-        p = xml_span(p, stop.p[0], stop.p[0], stop.p[0]);
-        if (*p == stop.p[0]) {
-            if ((size_t)(end_of(x) - p) >= stop.n && memcmp(p, stop.p, stop.n) == 0)
-                return p + stop.n;
-        } else if (xml_high(*p)) {
-            p = high_char(x, p, XML_ST_LT);
-            if (!p)
-                return NULL;
-            p--;
-        } else if (!xml_is(*p, XML_C_SPACE)) {
-            return stuck(x, XML_ST_LT, p);
-        }
-    }
-}
-
-/* What is skipped stays in the run of text and is cut out by xml_decode_text. */
-static void spoil_raw(struct xml_parser *x)
-{
-    x->decode = true;
-    for (uint32_t i = 1; i <= x->depth; i++)
-        x->frames[i].raw_bad = x->frames[i].inner_bad = true;
-}
-
-static const char *comment(struct xml_parser *x, const char *p)
-{
-    if (!x->document)
-        return xml_fail(x, XML_ERR_RESTRICTED, "comment", p);
-    spoil_raw(x);
-    p = xml_parser_skip(x, p + 4, S("--"));
-    if (!p)
-        return NULL;
-    return *p == '>' ? p + 1 : stuck(x, XML_ST_LT, p);
-}
-
-static const char *instruction(struct xml_parser *x, const char *p)
-{
-    size_t prefix_n;
-    uint32_t mark = x->mark;
-    if (!x->document)
-        return xml_fail(x, XML_ERR_RESTRICTED, "processing instruction", p);
-    spoil_raw(x);
-    x->mark = offset(x, p) + 2;
-    p = name(x, p + 2, XML_ST_LT, &prefix_n);
-    if (!p)
-        return NULL;
-    struct str target = str_n(x->buf + x->mark, offset(x, p) - x->mark);
-    x->mark = mark;
-    bool declaration = str_eq(target, S("xml"));
-    if (!declaration && str_ieq_ascii(target, S("xml")))
-        return bad_token(x, p);
-    if (p[0] != '?' && !xml_is(*p, XML_C_SPACE))
-        return stuck(x, XML_ST_LT, p);
-    p = p[0] == '?' && p[1] != '>' ? stuck(x, XML_ST_LT, p + 1) : xml_parser_skip(x, p, S("?>"));
-    if (p && declaration)
-        return xml_fail(x, XML_ERR_NOT_WELL_FORMED, XML_WHY_MISPLACED, p);
-    return p;
-}
-
-const char *xml_parser_misc(struct xml_parser *x, const char *p)
-{
-    return p[1] == '!' ? comment(x, p) : instruction(x, p);
-}
-
 /* "<!": a CDATA section, or something a stream must not have. */
 static const char *declaration(struct xml_parser *x, const char *p)
 {
     static const char open[] = "<![CDATA[";
-    size_t n = (size_t)(end_of(x) - p);
+    size_t n = (size_t)(xml_end(x) - p);
     if (n > 2 && p[2] == '-') {
         if (n > 3 && p[3] != '-')
-            return bad_token(x, p + 3);
-        return n > 3 ? comment(x, p) : more(x, XML_ST_LT, p);
+            return xml_bad_token(x, p + 3);
+        return n > 3 ? xml_comment(x, p) : xml_wait(x, XML_ST_LT, p);
     }
     if (n > 2 && p[2] == 'D')
-        return x->document ? bad_token(x, p + 2) : xml_fail(x, XML_ERR_RESTRICTED, "document type declaration", p);
+        return x->document ? xml_bad_token(x, p + 2) : xml_fail(x, XML_ERR_RESTRICTED, "document type declaration", p);
     if (memcmp(p, open, n < 9 ? n : 9) != 0)
-        return bad_token(x, p);
+        return xml_bad_token(x, p);
     if (n < 9)
-        return more(x, XML_ST_LT, p);
+        return xml_wait(x, XML_ST_LT, p);
     if (x->depth == 0)
-        return bad_token(x, p);
+        return xml_bad_token(x, p);
     x->decode = true;
     return cdata(x, p + 9);
 }
@@ -814,15 +555,15 @@ static inline const char *markup(struct xml_parser *x, const char *p)
     case '/':
         if (x->depth)
             end_text(x, p);
-        x->mark = offset(x, p) + 2;
+        x->mark = xml_offset(x, p) + 2;
         return end_tag(x, p + 2);
     case '!':
         return declaration(x, p);
     case '?':
-        return instruction(x, p);
+        return xml_instruction(x, p);
     default:
-        if (p + 1 == end_of(x))
-            return more(x, XML_ST_LT, p);
+        if (p + 1 == xml_end(x))
+            return xml_wait(x, XML_ST_LT, p);
         if (x->depth)
             end_text(x, p);
         p = begin_tag(x, p);

@@ -16,6 +16,8 @@
 #define XML_MAX_REF 32       /* bytes of one reference in a stream */
 #define XML_MAX_BINDINGS 128 /* prefixes in scope: lookups are linear */
 
+#define XML_WHY_TOKEN "not well-formed (invalid token)"
+#define XML_WHY_LIMIT "limit exceeded"
 #define XML_WHY_MISPLACED "XML or text declaration not at start of entity"
 
 enum xml_state {
@@ -114,8 +116,22 @@ void xml_parser_grow(struct xml_parser *x, uint32_t cap);
 struct xml_parser *xml_parser_keep(const struct xml_parser *x);
 /* Goes on until bytes are missing or something is complete. */
 enum xml_step xml_parser_run(struct xml_parser *x);
-/* Over the comment ("<!--") or processing instruction ("<?") at p, in a document and outside of its element. */
-const char *xml_parser_misc(struct xml_parser *x, const char *p);
+
+/*
+ * Pieces of the parser. All take and return a position, and answer NULL when they have set x->step.
+ */
+/* Over the comment ("<!--") or the processing instruction ("<?") at p; a stream must not have any. */
+const char *xml_comment(struct xml_parser *x, const char *p);
+const char *xml_instruction(struct xml_parser *x, const char *p);
+/* Over one character >= 0x80; NULL also when it is cut. */
+const char *xml_high_char(struct xml_parser *x, const char *p, enum xml_state st);
+/* Over the rest of the name that starts at mark; *prefix_n_out: bytes before its ':'. */
+const char *xml_name_slow(struct xml_parser *x, const char *p, enum xml_state st, size_t *prefix_n_out);
+/* More bytes are needed: goes on in `st` at p. */
+const char *xml_wait(struct xml_parser *x, enum xml_state st, const char *p);
+/* Something that cannot go on at p: the end of the bytes, or a byte that does not belong there. */
+const char *xml_stuck(struct xml_parser *x, enum xml_state st, const char *p);
+const char *xml_bad_token(struct xml_parser *x, const char *p);
 /* Over characters up to and including `stop`, in a document. */
 const char *xml_parser_skip(struct xml_parser *x, const char *p, struct str stop);
 /* expat asks first whether all bytes of a character are there, and only then whether they are right. */
@@ -134,6 +150,16 @@ void *xml_take_slow(struct xml_parser *x, size_t n);
 #define XML_TAKE_PLAIN 1
 #endif
 #endif
+
+static inline const char *xml_end(const struct xml_parser *x)
+{
+    return x->buf + x->len;
+}
+
+static inline uint32_t xml_offset(const struct xml_parser *x, const char *p)
+{
+    return (uint32_t)(p - x->buf);
+}
 
 static inline void *xml_take(struct xml_parser *x, size_t n)
 {
@@ -160,14 +186,14 @@ struct str xml_decode_text(struct arena *a, struct str raw);
 struct str xml_decode_value(struct arena *a, struct str raw);
 enum xml_ref { XML_REF_OK, XML_REF_CUT, XML_REF_BAD, XML_REF_UNKNOWN, XML_REF_CHAR };
 /*
- * Reference at p ('&'): its length and code point; CUT: it may go on after end; BAD: not well-formed; UNKNOWN: an entity
- * nobody declared; CHAR: number of something that is no XML Char. `early`: UNKNOWN as soon as nothing known can follow.
+ * Reference at p ('&'): its length and code point; CUT: it may go on after end; BAD: not well-formed; UNKNOWN: an
+ * entity nobody declared; CHAR: number of something that is no XML Char. `early`: UNKNOWN as soon as nothing known can follow.
  */
 enum xml_ref xml_ref_scan(const char *p, const char *end, bool early, uint32_t *cp_out, size_t *n_out);
 
 /*
- * xml/decl.c: XML declaration at p ("<?xml" and a space): its length, 0 when it is cut, -1 when bad. A stream is held to
- * version 1.0; a document may name any, as with expat.
+ * xml/decl.c: XML declaration at p ("<?xml" and a space): its length, 0 when it is cut, -1 when bad. A stream is held
+ * to version 1.0; a document may name any, as with expat.
  */
 int xml_decl_scan(const char *p, const char *end, bool document, enum xml_error *error_out, const char **why_out);
 

@@ -1,6 +1,6 @@
 /*
- * Inside of the XML parser: runs of harmless bytes. All scanners stop at a NUL, which XML never allows, so a buffer that
- * ends in XML_SLACK zero bytes needs no bounds check; they may read up to XML_SLACK bytes from any position in it.
+ * Inside of the XML parser: runs of harmless bytes. All scanners stop at a NUL, which XML never allows, so a buffer
+ * that ends in XML_SLACK zero bytes needs no bounds check; they may read up to XML_SLACK bytes from any position in it.
  */
 #ifndef XML_SCAN_H
 #define XML_SCAN_H
@@ -55,9 +55,10 @@ static inline unsigned xml_eq16(__m128i v, char c)
 static inline unsigned xml_name_stops16(__m128i v)
 {
     /* x - lo as unsigned below n  <=>  x + (0x80 - lo) as signed below n - 0x80 */
-    __m128i alpha = _mm_cmplt_epi8(_mm_add_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8((char)(0x80 - 'a'))),
-                                   _mm_set1_epi8(26 - 0x80));
-    __m128i digit = _mm_cmplt_epi8(_mm_add_epi8(v, _mm_set1_epi8((char)(0x80 - '-'))), _mm_set1_epi8(':' - '-' + 1 - 0x80));
+    __m128i lower = _mm_or_si128(v, _mm_set1_epi8(0x20));
+    __m128i alpha = _mm_cmplt_epi8(_mm_add_epi8(lower, _mm_set1_epi8((char)(0x80 - 'a'))), _mm_set1_epi8(26 - 0x80));
+    __m128i digit = _mm_cmplt_epi8(_mm_add_epi8(v, _mm_set1_epi8((char)(0x80 - '-'))),
+                                   _mm_set1_epi8(':' - '-' + 1 - 0x80));
     __m128i slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('/'));
     __m128i under = _mm_cmpeq_epi8(v, _mm_set1_epi8('_'));
     __m128i name = _mm_or_si128(_mm_or_si128(alpha, under), _mm_andnot_si128(slash, digit));
@@ -112,7 +113,8 @@ static inline const char *xml_span(const char *p, char a, char b, char c)
         uint64_t v;
         memcpy(&v, p, sizeof(v));
         uint64_t hit = (v & (XML_ONES << 7)) | xml_zero_bytes(v & (XML_ONES * 0xe0)) |
-                       xml_zero_bytes(v ^ XML_ONES * (unsigned char)a) | xml_zero_bytes(v ^ XML_ONES * (unsigned char)b) |
+                       xml_zero_bytes(v ^ XML_ONES * (unsigned char)a) |
+                       xml_zero_bytes(v ^ XML_ONES * (unsigned char)b) |
                        xml_zero_bytes(v ^ XML_ONES * (unsigned char)c);
         if (!hit)
             continue;

@@ -112,8 +112,8 @@ static bool usual_header(const struct xml_parser *x)
 {
     const struct xml_binding *b = x->tag.bindings;
     struct str name = str_n(x->buf + x->tag.start + 1, x->tag.qname_n);
-    return str_eq(name, USUAL_NAME) && b && !b->next && str_eq(b->prefix, xml_ns_stream_binding.prefix) && b->tok == TOK_NS_STREAM &&
-           x->frames[1].def.tok != TOK_NONE;
+    return str_eq(name, USUAL_NAME) && b && !b->next && str_eq(b->prefix, xml_ns_stream_binding.prefix) &&
+           b->tok == TOK_NS_STREAM && x->frames[1].def.tok != TOK_NONE;
 }
 
 static struct str keep(char **at, struct str s)
@@ -187,7 +187,7 @@ static const char *declaration(struct xml_parser *x, const char *p, const char *
         return xml_fail(x, error, why, p);
     if (n > 0)
         return p + n;
-    return longer ? xml_fail(x, XML_ERR_LIMIT, "limit exceeded", p) : NULL;
+    return longer ? xml_fail(x, XML_ERR_LIMIT, XML_WHY_LIMIT, p) : NULL;
 }
 
 /* false when x->step is set. */
@@ -250,7 +250,7 @@ static enum xml_step feed(struct xml_stream *s, struct xml_parser *x, const char
 {
     for (;;) {
         if (x->len == x->cap && x->len >= max_bytes(s)) {
-            xml_fail(x, XML_ERR_STANZA_TOO_BIG, "limit exceeded", x->buf);
+            xml_fail(x, XML_ERR_STANZA_TOO_BIG, XML_WHY_LIMIT, x->buf);
             return XML_STEP_ERROR;
         }
         if (x->len == x->cap)
@@ -267,7 +267,8 @@ static enum xml_step feed(struct xml_stream *s, struct xml_parser *x, const char
     }
 }
 
-static enum xml_event deliver(struct xml_stream *s, struct xml_parser *x, struct arena **arena_out, struct xml_el **el_out)
+static enum xml_event deliver(struct xml_stream *s, struct xml_parser *x, struct arena **arena_out,
+                              struct xml_el **el_out)
 {
     bool header = x->step == XML_STEP_HEADER;
     if (header)
@@ -296,8 +297,8 @@ static enum xml_event give_up(struct xml_stream *s, struct xml_parser *x)
     return fail(s, error);
 }
 
-static enum xml_event advance(struct xml_stream *s, struct xml_parser *x, const char *data, size_t n, size_t *pos,
-                              struct arena **arena_out, struct xml_el **el_out)
+static inline enum xml_event advance(struct xml_stream *s, struct xml_parser *x, const char *data, size_t n,
+                                     size_t *pos, struct arena **arena_out, struct xml_el **el_out)
 {
     switch (feed(s, x, data, n, pos)) {
     case XML_STEP_MORE:
@@ -312,27 +313,34 @@ static enum xml_event advance(struct xml_stream *s, struct xml_parser *x, const 
     }
 }
 
-enum xml_event xml_stream_next(struct xml_stream *s, const char *data, size_t n, size_t *pos, struct arena **arena_out,
-                               struct xml_el **el_out)
+/* A new stanza, or what stands between two. Apart from the other path, which needs no parser on its stack. */
+static __attribute__((noinline)) enum xml_event begin(struct xml_stream *s, const char *data, size_t n, size_t *pos,
+                                                      struct arena **arena_out, struct xml_el **el_out)
 {
-    *arena_out = NULL;
-    *el_out = NULL;
+    struct xml_parser x;
     if (UNLIKELY(s->phase == PHASE_DEAD))
         return XML_ERROR;
     if (UNLIKELY(s->phase == PHASE_ENDING)) {
         s->phase = PHASE_CLOSED;
         return XML_CLOSE;
     }
-    if (s->work)
-        return *pos < n ? advance(s, s->work, data, n, pos, arena_out, el_out) : XML_MORE;
     while (s->phase != PHASE_PROLOG && *pos < n && xml_is(data[*pos], XML_C_SPACE))
         ++*pos;
     if (*pos >= n)
         return XML_MORE;
     if (s->phase == PHASE_CLOSED || (s->phase == PHASE_CONTENT && data[*pos] != '<'))
         return fail(s, XML_ERR_NOT_WELL_FORMED);
-    struct xml_parser x;
     xml_parser_init(&x, arena_new(), &s->lim, first_window(s, n - *pos));
     set_surroundings(s, &x);
     return advance(s, &x, data, n, pos, arena_out, el_out);
+}
+
+enum xml_event xml_stream_next(struct xml_stream *s, const char *data, size_t n, size_t *pos, struct arena **arena_out,
+                               struct xml_el **el_out)
+{
+    *arena_out = NULL;
+    *el_out = NULL;
+    if (!s->work)
+        return begin(s, data, n, pos, arena_out, el_out);
+    return *pos < n ? advance(s, s->work, data, n, pos, arena_out, el_out) : XML_MORE;
 }

@@ -1,8 +1,8 @@
 /*
  * Incremental parser of one XMPP stream (RFC 6120 §11): UTF-8 only, no comments, no processing instructions, no DTD,
  * no entities but the five, namespaces well-formed (XML Names 1.0). Complete first-level children come out as trees in
- * an arena of their own; nothing but a few bytes is kept between stanzas. Pull style: the caller asks for the next event
- * until XML_MORE, so it may stop between two stanzas (back-pressure) and go on later with the rest of its bytes.
+ * an arena of their own; nothing but a few bytes is kept between stanzas. Pull style: the caller asks for the next
+ * event until XML_MORE, so it may stop between two stanzas (back-pressure) and go on later with the rest of its bytes.
  */
 #ifndef XML_STREAM_H
 #define XML_STREAM_H
@@ -45,14 +45,12 @@ void xml_stream_delete(struct xml_stream **s);
 void xml_stream_reset(struct xml_stream *s);
 void xml_stream_set_limits(struct xml_stream *s, const struct xml_limits *limits);
 /*
- * Consumes from data[*pos..n). On XML_OPEN and XML_STANZA the caller owns *arena_out (release it) and *el_out lives there;
- * nothing in the tree points into data. White space between stanzas is dropped (keep-alive).
+ * Consumes from data[*pos..n). On XML_OPEN and XML_STANZA the caller owns *arena_out (release it) and *el_out lives
+ * there; nothing in the tree points into data. White space between stanzas is dropped (keep-alive).
  */
 enum xml_event xml_stream_next(struct xml_stream *s, const char *data, size_t n, size_t *pos, struct arena **arena_out,
                                struct xml_el **el_out);
 enum xml_error xml_stream_error(const struct xml_stream *s);
-/* Default namespace that the stream's start tag declared (jabber:client, ...); TOK_NONE when none or unknown. After XML_OPEN. */
-enum token xml_stream_content_ns(const struct xml_stream *s);
 /* Default namespace of the stream header (jabber:client ...); TOK_NONE before it and when unknown. */
 enum token xml_stream_content_ns(const struct xml_stream *s);
 /* Bytes held at the moment, without what is in the arena of an unfinished stanza. */

@@ -54,8 +54,8 @@ static inline enum token xml_token_find_padded(const char *p, size_t n)
         first &= ~UINT64_C(0) >> (64 - 8 * n);
         return xml_token_probe(first, first, p, n);
     }
-    uint64_t key = first ^ xml_token_rotl(xml_load64(p + n / 2 - 4), 21) ^ xml_token_rotl(xml_load64(p + n - 8), 42) ^ n;
-    return xml_token_probe(key, first, p, n);
+    uint64_t middle = xml_load64(p + n / 2 - 4), last = xml_load64(p + n - 8);
+    return xml_token_probe(first ^ xml_token_rotl(middle, 21) ^ xml_token_rotl(last, 42) ^ n, first, p, n);
 }
 
 #endif

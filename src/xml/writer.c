@@ -1,6 +1,6 @@
 /*
- * Elements to bytes. Prefixes of the source are not kept: an element gets an xmlns where its namespace is not the one in
- * force, attributes with a namespace get a prefix declared on the spot. Owns nothing; any thread; suspends never.
+ * Elements to bytes. Prefixes of the source are not kept: an element gets an xmlns where its namespace is not the one
+ * in force, attributes with a namespace get a prefix declared on the spot. Owns nothing; any thread; suspends never.
  */
 #include "xml/writer.h"
 #include "xml/scan.h"
@@ -21,7 +21,16 @@ static bool in_force(const struct xml_el *el, struct scope ctx)
  */
 static struct str fixed_prefix(const struct xml_el *el)
 {
-    return el->ns == TOK_NS_STREAM ? S("stream") : el->ns == TOK_NS_DIALBACK ? S("db") : STR_NULL;
+    switch (el->ns) {
+    case TOK_NS_STREAM:
+        return S("stream");
+    case TOK_NS_DIALBACK:
+        return S("db");
+    case TOK_NS_XML: /* may have no other (Namespaces in XML §3), and needs no declaration */
+        return S("xml");
+    default:
+        return STR_NULL;
+    }
 }
 
 /* ---- escaping ---- */
@@ -175,7 +184,8 @@ static struct scope open_tag(struct buf *out, const struct xml_el *el, struct sc
     }
     buf_add_str(out, el->name);
     if (prefix.n) {
-        put_attr(out, S("xmlns"), prefix, el->ns_uri);
+        if (el->ns != TOK_NS_XML)
+            put_attr(out, S("xmlns"), prefix, el->ns_uri);
         return ctx;
     }
     if (!in_force(el, ctx))
@@ -249,7 +259,8 @@ void xml_write(struct buf *out, const struct xml_el *el, enum token context_ns)
     write_element(out, el, scope_of(context_ns));
 }
 
-void xml_write_addressed(struct buf *out, const struct xml_el *el, enum token context_ns, struct str from, struct str to)
+void xml_write_addressed(struct buf *out, const struct xml_el *el, enum token context_ns, struct str from,
+                         struct str to)
 {
     struct str prefix = fixed_prefix(el);
     buf_reserve(out, el->raw_inner.n + 2 * el->name.n + from.n + to.n + 128);

@@ -13,7 +13,8 @@ void xml_write(struct buf *out, const struct xml_el *el, enum token context_ns);
  * Start tag with from/to replaced by the given values (absent: left out), everything else of the element as it is, by
  * copying raw_inner when present: the way a stanza is delivered. One call per recipient; nothing in the tree changes.
  */
-void xml_write_addressed(struct buf *out, const struct xml_el *el, enum token context_ns, struct str from, struct str to);
+void xml_write_addressed(struct buf *out, const struct xml_el *el, enum token context_ns, struct str from,
+                         struct str to);
 /* Escaped for text (& < >) and for attribute values (also quotes, tab, CR, LF). */
 void xml_escape_text(struct buf *out, struct str s);
 void xml_escape_attr(struct buf *out, struct str s);

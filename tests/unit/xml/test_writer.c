@@ -76,6 +76,10 @@ static void standard_prefixes(void **state)
     assert_written(el, TOK_NS_CLIENT, "<stream:features xmlns:stream='http://etherx.jabber.org/streams'>"
                                       "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><bind/></stream:features>");
     check_writing(el);
+    el = parse(a, "<xml:a><xml:b/><c/></xml:a>");
+    xml_attr_set(a, el, TOK_id, S("1"));
+    assert_written(el, TOK_NS_CLIENT, "<xml:a id='1'><xml:b/><c/></xml:a>");
+    check_writing(el);
     el = parse(a, "<error xmlns='http://etherx.jabber.org/streams'><a/></error>");
     xml_attr_set(a, el, TOK_id, S("1"));
     assert_written(el, TOK_NS_CLIENT, "<stream:error xmlns:stream='http://etherx.jabber.org/streams' id='1'>"
