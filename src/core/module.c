@@ -106,6 +106,13 @@ void module_apply_config(const struct config *c)
                 loaded[h].bits[i / 64] |= (uint64_t)1 << (i % 64);
 }
 
+void module_shard_stop(void)
+{
+    free(loaded);
+    loaded = NULL;
+    loaded_n = 0;
+}
+
 static bool slot_loaded(unsigned host, unsigned slot)
 {
     return host < loaded_n && (loaded[host].bits[slot / 64] >> (slot % 64) & 1);

@@ -52,6 +52,7 @@ size_t module_count(void);
 const struct module *module_at(size_t i);
 /* Works out, on this shard, what is loaded on which host; called when a configuration is put in force. */
 void module_apply_config(const struct config *c);
+void module_shard_stop(void);
 bool module_loaded(unsigned host, const struct module *m);
 /* NULL when nobody answers this namespace there. */
 const struct iq_entry *module_iq(unsigned host, enum iq_to to, enum token ns);

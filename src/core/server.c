@@ -110,6 +110,15 @@ void server_shard_start(unsigned shard)
     put_in_force(first);
 }
 
+void server_shard_stop(unsigned shard)
+{
+    (void)shard;
+    auth_shard_stop();
+    account_shard_stop();
+    module_shard_stop();
+    config_install(NULL);
+}
+
 static int install_each(void *arg, void *slot, struct error *err)
 {
     (void)slot;

@@ -16,6 +16,8 @@ struct server_hooks {
 void server_start(const struct server_env *env, struct config *c, const struct server_hooks *h);
 /* rt_start's callback. */
 void server_shard_start(unsigned shard);
+/* rt_config.on_stop. */
+void server_shard_stop(unsigned shard);
 /* Listens and serves until the end; -1 when a listener could not be started. */
 int server_run(struct error *err);
 enum server_end server_ending(void);

@@ -170,7 +170,7 @@ static int serve(struct config *c, const struct server_env *env, struct error *e
     tls_certs_install(certs);
     tls_certs_release(&certs);
     server_start(env, c, &hooks);
-    struct rt_config rc = {.shards = (unsigned)opt_int(c->global, "shards")};
+    struct rt_config rc = {.shards = (unsigned)opt_int(c->global, "shards"), .on_stop = server_shard_stop};
     if (admin_start(err) != 0 || start_store(c, err) != 0)
         return -1;
     int r = rt_start(&rc, server_shard_start, err) == 0 ? server_run(err) : -1;

@@ -27,7 +27,7 @@ struct shard *rt_shards[SHARD_MAX];
 static struct {
     unsigned count;
     size_t stack_size;
-    void (*on_start)(unsigned shard);
+    void (*on_start)(unsigned shard), (*on_stop)(unsigned shard);
     pthread_mutex_t lock;
     pthread_cond_t changed;
     enum { GATE_WAIT, GATE_GO, GATE_GIVE_UP } gate;
@@ -223,6 +223,8 @@ static void serve(struct shard *s)
     uv_run(&s->loop, UV_RUN_DEFAULT);
     /* Nobody frees a mailbox while another shard may still post to it. */
     pthread_barrier_wait(&rt.halted);
+    if (rt.on_stop && !stop_abandoned())
+        rt.on_stop(s->n);
 }
 
 static void started(void)
@@ -322,6 +324,7 @@ int rt_start(const struct rt_config *cfg, void (*on_start)(unsigned shard), stru
         rt.count = SHARD_MAX;
     rt.stack_size = ((stack < STACK_MIN ? STACK_MIN : stack) + page - 1) & ~(page - 1);
     rt.on_start = on_start;
+    rt.on_stop = cfg->on_stop;
     rt.gate = GATE_WAIT;
     rt.ready = 0;
     rt.us0 = clock_mono_us();

@@ -16,6 +16,7 @@ struct rt_config {
     unsigned shards;       /* 0: one per usable CPU */
     unsigned pool_threads; /* general blocking pool; 0: 4 */
     unsigned stack_size;   /* bytes of a fiber stack; 0: 64 KiB */
+    void (*on_stop)(unsigned shard); /* on each shard's thread when its loop has ended for good; may be NULL */
 };
 
 /* Starts shards 1..n-1 and prepares shard 0. on_start runs once on each shard's loop before it serves. */
