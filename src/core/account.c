@@ -270,7 +270,8 @@ const char *show_name(enum show s)
 
 void account_config_changed(const struct config *c)
 {
-    memset(table.per_host, 0, table.hosts * sizeof *table.per_host);
+    if (table.hosts)
+        memset(table.per_host, 0, table.hosts * sizeof *table.per_host);
     for (struct map_node *n = map_next(&table.accounts, NULL); n; n = map_next(&table.accounts, n)) {
         struct account *a = CONTAINER_OF(n, struct account, node);
         const struct vhost *h = config_host(c, jid_host(account_jid(a)));
