@@ -187,6 +187,9 @@ class Server:
         """SIGTERM; exit code 0 and a clean bill of health, or an error."""
         if self.alive():
             self.signal(signal.SIGTERM)
+        self.expect_clean_exit()
+
+    def expect_clean_exit(self):
         code = self.wait_exit()
         self.check_health()
         assert code == 0, f"exit code {code}\n{self.words()}"

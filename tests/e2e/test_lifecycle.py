@@ -1,7 +1,6 @@
 """Start, stop, reload, crash: what clients see and what is kept."""
 import http.client
 import json
-import os
 import signal
 import threading
 
@@ -25,9 +24,7 @@ def test_stop_by_signal(new_server, streams, number):
     server.signal(number)
     for s in sessions + [halfway]:
         s.expect_stream_error("system-shutdown")
-    assert server.wait_exit() == 0
-    server.check_health()
-    assert os.listdir(server.spool)
+    server.expect_clean_exit()
 
 
 def test_stop_does_not_wait_for_the_stubborn(new_server, streams):
@@ -36,9 +33,7 @@ def test_stop_does_not_wait_for_the_stubborn(new_server, streams):
     s = streams(server.login())
     s.send("<message to='nobody@localhost'><body>unfinished")
     deaf = streams(server.login(rcvbuf=4096))
-    for _ in range(200):
-        s2_message = "<iq type='get' id='x'><ping xmlns='urn:xmpp:ping'/></iq>" * 20
-        deaf.send(s2_message)
+    deaf.send("<iq type='get' id='x'><ping xmlns='urn:xmpp:ping'/></iq>" * 4000)
     for address in (server.c2s, server.tls, server.http):
         streams(Stream(address))
     server.stop()
@@ -49,8 +44,7 @@ def test_stop_by_command(new_server, streams):
     s = streams(server.login())
     assert server.api("stop") == 0
     s.expect_stream_error("system-shutdown")
-    assert server.wait_exit() == 0
-    server.check_health()
+    server.expect_clean_exit()
 
 
 def test_stop_and_start_again(new_server, streams):
