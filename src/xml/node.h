@@ -67,7 +67,6 @@ struct xml_el *xml_new(struct arena *a, enum token name, enum token ns);
 struct xml_el *xml_new_text(struct arena *a, struct str name, struct str ns_uri);
 /* Replaces or adds; an absent value removes. */
 void xml_attr_set(struct arena *a, struct xml_el *el, enum token name, struct str value);
-void xml_attr_set_ns(struct arena *a, struct xml_el *el, enum token ns, enum token name, struct str value);
 /* The same with a namespace (xml:lang: TOK_NS_XML, TOK_lang). */
 void xml_attr_set_ns(struct arena *a, struct xml_el *el, enum token ns, enum token name, struct str value);
 void xml_attr_set_text(struct arena *a, struct xml_el *el, struct str name, struct str value);
