@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 static struct args args;
+static char log_file[4096]; /* empty: standard error */
 static uv_signal_t on_term, on_int, on_hup, on_usr1;
 
 static int complain(const struct error *err)
@@ -135,9 +136,7 @@ static void raise_file_limit(void)
 static int start_log(const struct config *c, struct error *err)
 {
     int64_t size = opt_int(c->global, "log_rotate_size");
-    static char file[4096];
-    snprintf(file, sizeof file, "%s/cjabberd.log", args.logs ? args.logs : "");
-    struct log_config lc = {.file = args.logs ? file : NULL, .json = str_eq(opt_str(c->global, "log_format"), S("json")),
+    struct log_config lc = {.file = log_file[0] ? log_file : NULL, .json = str_eq(opt_str(c->global, "log_format"), S("json")),
                             .rotate_size = size == OPT_INFINITY ? 0 : (uint64_t)size,
                             .rotate_count = (unsigned)opt_int(c->global, "log_rotate_count")};
     enum log_level level;
@@ -194,7 +193,9 @@ static int check_only(const struct server_env *env)
 static int start(char **argv, const struct server_env *env)
 {
     struct error err = ERROR_INIT;
-    if (spool_lock(args.spool, &err) != 0)
+    if (args.logs)
+        snprintf(log_file, sizeof log_file, "%s/cjabberd.log", args.logs);
+    if (spool_lock(args.spool, log_file[0] ? log_file : NULL, &err) != 0)
         return complain(&err);
     struct config *c = server_load_config(env, &err);
     int rc = c && start_log(c, &err) == 0 ? 0 : -1;

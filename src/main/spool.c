@@ -11,7 +11,7 @@
 static int lock_fd = -1;
 static char pid_path[4096];
 
-int spool_lock(const char *dir, struct error *err)
+int spool_lock(const char *dir, const char *log_file, struct error *err)
 {
     if (mkdir(dir, 0750) != 0 && errno != EEXIST)
         return err_set(err, ERR_IO, "cannot make the spool folder %s: %s", dir, strerror(errno));
@@ -24,9 +24,9 @@ int spool_lock(const char *dir, struct error *err)
         lock_fd = -1;
         return err_set(err, ERR_CONFLICT, "the spool folder %s is in use by another server", dir);
     }
-    char pid[32];
-    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(lock_fd, 0) != 0 || write(lock_fd, pid, (size_t)n) != n)
+    char text[4200];
+    int n = snprintf(text, sizeof text, "%ld\n%s%s", (long)getpid(), log_file ? log_file : "", log_file ? "\n" : "");
+    if (ftruncate(lock_fd, 0) != 0 || write(lock_fd, text, (size_t)n) != n)
         return err_set(err, ERR_IO, "cannot write %s: %s", pid_path, strerror(errno));
     return 0;
 }

@@ -133,7 +133,8 @@ struct shard {
     uv_loop_t loop;
     uv_prepare_t prepare;
     uv_idle_t idle;
-    uv_async_t async;
+    uv_poll_t wake;
+    int wake_fd; /* eventfd */
     struct wheel wheel;
     pthread_t thread;
 };
@@ -161,6 +162,9 @@ uint64_t rt_ticks_to_ms(uint64_t ticks);
 
 /* The process is beyond saving: a caller broke a contract. */
 NORETURN void rt_die(const char *words);
+
+/* Any thread: the loop returns from its wait. */
+void shard_wake(struct shard *s);
 
 /* Everything that may be the first thing a callback does after the loop slept takes the sleep mark back. */
 void mailbox_awake_slow(struct shard *s);

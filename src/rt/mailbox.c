@@ -65,7 +65,7 @@ static inline void push(struct shard *to, struct msg *newest, struct msg *oldest
         oldest->next = old == SLEEPING ? NULL : old;
     while (!__atomic_compare_exchange_n(&to->inbox, &old, newest, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
     if (old == SLEEPING)
-        uv_async_send(&to->async);
+        shard_wake(to);
 }
 
 static void flush_one(struct shard *s, unsigned to)
