@@ -28,6 +28,19 @@ def parse(text):
     return items, ended
 
 
+def header(text):
+    """version, from and xml:lang of the stream header in a recorded reply; None when there is no header."""
+    if "<stream:stream" not in text:
+        return None
+    parser = ET.XMLPullParser(events=("start",))
+    parser.feed(text)
+    return header_of(next(iter(parser.read_events()))[1])
+
+
+def header_of(el):
+    return tuple(el.get(name) for name in ("version", "from", "{http://www.w3.org/XML/1998/namespace}lang"))
+
+
 def meaning(el, own="u1@localhost/r1"):
     """A tuple that two servers which agree have in common. own: the full JID of the stream's user."""
     if el.tag == f"{{{NS['stream']}}}error":

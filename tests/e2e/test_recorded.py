@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 import pytest
 
 import sasl
-from recorded import meaning, parse, to_bytes
+from recorded import header, header_of, meaning, parse, to_bytes
 from xmppstream import NS, Ended, Timeout, local, namespace, q
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -171,6 +171,9 @@ def test_stream(server, people, streams, case):
     if case["name"].startswith("bind with"):
         got, want = [m[:3] for m in got], [m[:3] for m in want]
     same((got, got_ended), (want, ended), s)
+    want_header = header(case["steps"][-1]["receive"])
+    if want_header and case["name"] not in DIFFERENT_STREAMS:
+        same(header_of(s.header), want_header, s)
 
 
 # --- stanzas ---
