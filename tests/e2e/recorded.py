@@ -29,7 +29,8 @@ def parse(text):
 
 
 def header(text):
-    """version, from and xml:lang of the stream header in a recorded reply; None when there is no header."""
+    """version and from of the stream header in a recorded reply; None when there is no header. Its language is the
+    server's own here (RFC 6120 §4.7.4), not the client's."""
     if "<stream:stream" not in text:
         return None
     parser = ET.XMLPullParser(events=("start",))
@@ -38,7 +39,7 @@ def header(text):
 
 
 def header_of(el):
-    return tuple(el.get(name) for name in ("version", "from", "{http://www.w3.org/XML/1998/namespace}lang"))
+    return el.get("version"), el.get("from")
 
 
 def meaning(el, own="u1@localhost/r1"):
