@@ -17,6 +17,34 @@
 
 static _Thread_local struct session_table table;
 
+/*
+ * A hook handler may end any stream, its own session's too, while its caller still holds pointers: what is closed leaves the
+ * tables at once, its memory at the end of the loop turn. Whoever suspends has to look it up again.
+ */
+struct grave {
+    struct grave *next;
+};
+static _Thread_local struct grave *graves;
+static _Thread_local struct shard_task grave_task;
+
+static void empty_graves(struct shard_task *t)
+{
+    (void)t;
+    while (graves) {
+        struct grave *g = graves;
+        graves = g->next;
+        free(g);
+    }
+}
+
+static void free_later(void *p)
+{
+    struct grave *g = p;
+    g->next = graves;
+    graves = g;
+    shard_at_turn_end(&grave_task);
+}
+
 struct session_table *session_table_self(void)
 {
     return &table;
@@ -26,10 +54,12 @@ void account_shard_start(void)
 {
     map_init(&table.accounts);
     list_init(&table.all);
+    grave_task = (struct shard_task){.fn = empty_graves};
 }
 
 void account_shard_stop(void)
 {
+    empty_graves(NULL);
     map_deinit(&table.accounts);
     free(table.per_host);
     table.per_host = NULL;
@@ -86,6 +116,8 @@ static struct account *account_new(unsigned host, struct jid j)
 /* Counters per host, so that counting never lists. */
 static void count_session(unsigned host, int delta)
 {
+    if (host == HOST_NONE)
+        return;
     if (host >= table.hosts) {
         size_t n = host + 1u;
         uint64_t *p = mem_realloc(table.per_host, n * sizeof *p);
@@ -112,8 +144,12 @@ struct session *session_open(unsigned host, struct jid full, struct c2s *owner)
     list_push(&a->sessions, &s->link);
     list_push(&table.all, &s->all);
     count_session(host, 1);
-    hook_run_session_opened(host, &(struct session_event){.session = s});
     return s;
+}
+
+void session_opened(struct session *s)
+{
+    hook_run_session_opened(s->account->host, &(struct session_event){.session = s});
 }
 
 static void forget_presence(struct session *s)
@@ -126,6 +162,7 @@ static void forget_presence(struct session *s)
 static void drop_presence(struct session *s)
 {
     s->show = SHOW_UNAVAILABLE;
+    s->priority = -1;
     forget_presence(s);
 }
 
@@ -234,31 +271,37 @@ static void announce_gone(struct session *s, const char *reason)
     stanza_end(&p);
 }
 
-void session_close(struct session **sp, const char *reason)
+static void leave_tables(struct session *s)
 {
-    struct session *s = *sp;
-    if (!s)
-        return;
-    *sp = NULL;
     struct account *a = s->account;
-    hook_run_session_closed(a->host, &(struct session_event){.session = s, .reason = reason});
-    s->owner = NULL;
-    if (session_available(s))
-        announce_gone(s, reason);
     count_session(a->host, -1);
     list_del(&s->link);
     list_del(&s->all);
     forget_presence(s);
-    free(s);
+    free_later(s);
     if (list_empty(&a->sessions)) {
         map_del(&table.accounts, &a->node);
-        free(a);
+        free_later(a);
     }
+}
+
+void session_close(struct session **sp, const char *reason)
+{
+    struct session *s = *sp;
+    *sp = NULL;
+    if (!s || s->closing)
+        return;
+    s->closing = true;
+    hook_run_session_closed(s->account->host, &(struct session_event){.session = s, .reason = reason});
+    s->owner = NULL;
+    if (s->show != SHOW_UNAVAILABLE)
+        announce_gone(s, reason);
+    leave_tables(s);
 }
 
 void session_send(struct session *s, const struct stanza *st)
 {
-    if (s->owner)
+    if (s->owner && !s->closing)
         c2s_send(s->owner, st);
 }
 
@@ -275,8 +318,7 @@ void account_config_changed(const struct config *c)
     for (struct map_node *n = map_next(&table.accounts, NULL); n; n = map_next(&table.accounts, n)) {
         struct account *a = CONTAINER_OF(n, struct account, node);
         const struct vhost *h = config_host(c, jid_host(account_jid(a)));
-        /* An account of a host that is gone: its streams are being ended (core/c2s.c), count it nowhere real. */
-        a->host = h ? h->index : 0;
+        a->host = h ? h->index : HOST_NONE; /* its streams are being ended (core/c2s.c) */
         LIST_EACH(it, &a->sessions)
             count_session(a->host, 1);
     }

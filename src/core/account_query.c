@@ -216,7 +216,7 @@ static int kick_account(void *arg, struct error *err)
     while (a) {
         struct session *victim = c->resource.n ? session_find(a, c->resource)
                                                : LIST_ENTRY(a->sessions.next, struct session, link);
-        if (!victim)
+        if (!victim || victim->closing)
             break;
         end_session(victim, c->kind, c->reason);
         c->kicked++;
@@ -240,6 +240,11 @@ int account_kick(struct str user, struct str host, struct str resource, enum kic
     return rc;
 }
 
+static void drop_stanza(void *arg)
+{
+    stanza_end(arg);
+}
+
 static int inject(void *arg, struct error *err) YIELDS;
 static int inject(void *arg, struct error *err)
 {
@@ -260,6 +265,7 @@ int account_inject(struct str user, struct str host, struct str resource, struct
     c->resource = arena_str(c->arena, resource);
     c->stanza = *s;
     *s = NULL;
+    arena_on_release(c->arena, drop_stanza, &c->stanza); /* should the call get lost */
     struct arena *g = c->arena;
     int rc = call_home(c, inject, err);
     arena_release(&g);

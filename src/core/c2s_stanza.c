@@ -118,7 +118,7 @@ static bool pass_hooks(struct c2s *c, struct stanza **sp)
 {
     struct stanza_event ev = {.account = c->session->account, .session = c->session, .stanza = *sp};
     enum hook_verdict v = hook_run_stanza_sent(c->session->account->host, &ev);
-    if (v == HOOK_PASS)
+    if (v == HOOK_PASS && c->session)
         return true;
     if (v == HOOK_REJECT)
         router_bounce(sp, ev.reject, ev.reject_text);
@@ -246,10 +246,8 @@ static void settle_session_count(struct c2s *c)
     if (a)
         LIST_EACH(it, &a->sessions)
             n++;
-    for (; n >= max; n--) {
-        a = account_find(c->login->user, h->name);
+    for (; n >= max && (a = account_find(c->login->user, h->name)); n--)
         replace(LIST_ENTRY(a->sessions.next, struct session, link));
-    }
 }
 
 static bool may_enter(struct c2s *c, struct stanza *s)
@@ -278,6 +276,7 @@ static void on_bind(struct c2s *c, struct stanza *s)
     xml_write(conn_out_begin(c->conn), r->el, TOK_NS_CLIENT);
     conn_out_end(c->conn);
     stanza_end(&r);
+    session_opened(c->session);
 }
 
 /* Before a resource is bound only the bind request may come (RFC 6120 §7.1). */

@@ -78,7 +78,7 @@ static void receive_message(struct account *a, unsigned host, struct stanza **sp
             deliver_to_all(a, s, false);
         stanza_end(sp);
         return;
-    default:
+    default: /* COMPAT(ejabberd): a normal message for a resource that is gone is not refused (§8.5.3.2.1) but treated as chat */
         taken = a && deliver_to_best(a, s) > 0;
     }
     if (taken)

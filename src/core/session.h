@@ -11,6 +11,9 @@
 
 struct c2s;
 
+/* Index of a host that the configuration does not have any more: no modules, not counted. */
+#define HOST_NONE ((unsigned)-1)
+
 enum show { SHOW_UNAVAILABLE, SHOW_AVAILABLE, SHOW_CHAT, SHOW_AWAY, SHOW_XA, SHOW_DND };
 
 struct account {
@@ -29,7 +32,7 @@ struct session {
     uint64_t bound_ms;
     int8_t priority;           /* meaningful when available */
     uint8_t show;
-    bool had_presence;
+    bool had_presence, closing;
     char *presence;            /* text of the last available presence, without `to`; NULL when unavailable */
     uint32_t presence_len;
     uint16_t res_len;
@@ -41,16 +44,21 @@ static inline struct jid session_jid(const struct session *s)
     return (struct jid){s->full, s->account->user_len, s->account->host_len, s->res_len};
 }
 static inline struct jid account_jid(const struct account *a) { return (struct jid){a->bare, a->user_len, a->host_len, 0}; }
-static inline bool session_available(const struct session *s) { return s->show != SHOW_UNAVAILABLE; }
+static inline bool session_available(const struct session *s) { return s->show != SHOW_UNAVAILABLE && !s->closing; }
 
 void account_shard_start(void);
 void account_shard_stop(void);
 /* NULL when nobody of that account is online here. Prepared parts. */
 struct account *account_find(struct str user, struct str host);
 struct session *session_find(struct account *a, struct str resource);
-/* Adds a session to its account (made when needed). The resource must be free. */
+/* Adds a session to its account (made when needed). The resource must be free. The owner keeps it, then calls session_opened. */
 struct session *session_open(unsigned host, struct jid full, struct c2s *owner);
-/* Runs session_closed, tells the other resources (unavailable), frees. */
+/* Runs session_opened; a handler may end the session. */
+void session_opened(struct session *s);
+/*
+ * Runs session_closed, tells the other resources (unavailable), takes it out of the tables. The memory of the session, and of
+ * the account with its last one, stays until the end of the loop turn.
+ */
 void session_close(struct session **s, const char *reason);
 /* Stanza at the home of the account: RFC 6121 §8.5. Ends it. */
 void account_receive(struct stanza **s);
