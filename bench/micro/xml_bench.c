@@ -1,6 +1,6 @@
 /*
- * XML parser against expat on chat traffic: the same bytes, in one piece per stanza, in reads of several stanzas, and in
- * random pieces. Each round is timed alone and the best of several is reported.
+ * XML parser against expat on chat traffic: the same bytes, in one piece per stanza, in reads of several stanzas, and
+ * in random pieces. Each round is timed alone and the best of several is reported.
  *     xml_bench [MEGABYTES]
  */
 #include "base/mem.h"
@@ -29,7 +29,8 @@ static const char *const traffic[] = {
     "<request xmlns=\"urn:xmpp:receipts\"/></message>",
     "<message type='chat' to='juliet@capulet.example' id='5f3a'><composing "
     "xmlns='http://jabber.org/protocol/chatstates'/><no-store xmlns='urn:xmpp:hints'/></message>",
-    "<message to='romeo@montague.example/orchard' type='chat' id='a7'><received xmlns='urn:xmpp:receipts' id='m42'/></message>",
+    "<message to='romeo@montague.example/orchard' type='chat' id='a7'>"
+    "<received xmlns='urn:xmpp:receipts' id='m42'/></message>",
     "<message to='room@chat.example.org' type='groupchat' id='9b1c'><body>Caf\xc3\xa9 at five &amp; then the theatre, "
     "isn&apos;t it? \xf0\x9f\x98\x80</body><origin-id xmlns='urn:xmpp:sid:0' id='9b1c'/></message>",
     "<presence><show>away</show><status>out for lunch</status><priority>5</priority>"

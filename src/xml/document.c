@@ -50,10 +50,10 @@ static enum outside word(struct xml_parser *x, const char *p)
             break;
         p += n;
     }
+    if (p == end && p > start + 1 && p[-1] == ':' && follow == 0)
+        return refuse(x, "unclosed token", start);
     if (p > start && p[-1] == ':')
         follow = 3;
-    if (p == end && p > start + 1 && p[-1] == ':')
-        return refuse(x, "unclosed token", start);
     if (p == start || (p < end && !xml_is(*p, XML_C_SPACE) && !memchr(&after[follow], *p, sizeof(after) - 1 - follow)))
         return refuse(x, XML_WHY_TOKEN, p);
     return OUT_WORD;
@@ -80,7 +80,8 @@ static enum outside markup(struct xml_parser *x, const char *p)
     char c = p[1];
     if (p + 1 == x->buf + x->len)
         return refuse(x, "unclosed token", p);
-    if (xml_high(c) || xml_is(c, XML_C_START))
+    bool lead = (unsigned char)c >= 0xc0 && (unsigned char)c <= 0xf4;
+    if (lead || xml_is(c, XML_C_START))
         return OUT_ELEMENT;
     return c == '!' ? declared(x, p) : refuse(x, XML_WHY_TOKEN, p);
 }

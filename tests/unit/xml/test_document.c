@@ -1,4 +1,4 @@
-/* Whole documents and the words for what is wrong with them (expat 2.5's, compared with expat itself in test_expat.c). */
+/* Whole documents, and expat's words for what is wrong with them (compared with expat itself in test_expat.c). */
 #include "test.h"
 
 static void assert_words(const char *doc, const char *why)
@@ -92,8 +92,10 @@ static void refused(void **state)
     assert_words("<?xml version='1.0' encoding='klingon'?><a/>", "unknown encoding");
     assert_words("<a xmlns:p=''/>", "must not undeclare prefix");
     assert_words("<a xmlns:xmlns='u'/>", "reserved prefix (xmlns) must not be declared or undeclared");
-    assert_words("<a xmlns:xml='u'/>", "reserved prefix (xml) must not be undeclared or bound to another namespace name");
-    assert_words("<a xmlns='http://www.w3.org/2000/xmlns/'/>", "prefix must not be bound to one of the reserved namespace names");
+    assert_words("<a xmlns:xml='u'/>", "reserved prefix (xml) must not be undeclared or bound to another namespace "
+        "name");
+    assert_words("<a xmlns='http://www.w3.org/2000/xmlns/'/>",
+        "prefix must not be bound to one of the reserved namespace names");
 }
 
 static void document_types_are_refused(void **state)

@@ -28,13 +28,16 @@ static bool chance(unsigned one_in)
 
 #define PICK(list) ((list)[draw(ARRAY_LEN(list))])
 
-static const char *const names[] = {"message", "body", "x", "iq", "a", "b", "query", "item", "\xc3\xa9t\xc3\xa9", "_n-1.2",
+static const char *const names[] = {"message", "body", "x", "iq", "a", "b", "query", "item", "\xc3\xa9t\xc3\xa9",
+    "_n-1.2",
                                     "stream", "a-name-longer-than-sixteen-bytes", "xmlnsx", "\xe4\xb8\xad"};
 static const char *const prefixes[] = {"p", "q", "stream", "xml", "pp"};
-static const char *const uris[] = {"urn:a", "urn:b", "jabber:client", "jabber:server", "http://etherx.jabber.org/streams",
+static const char *const uris[] = {"urn:a", "urn:b", "jabber:client", "jabber:server",
+    "http://etherx.jabber.org/streams",
                                    "urn:xmpp:ping", "u&amp;v", "\xc3\xa9", "http://www.w3.org/XML/1998/namespace"};
 static const char *const spaces[] = {" ", " ", " ", "\n", "\t", "\r\n", "  ", "\r"};
-static const char *const texts[] = {"hello", " ", "\n", "a longer run of text without anything of note in it", "&amp;", "&lt;",
+static const char *const texts[] = {"hello", " ", "\n", "a longer run of text without anything of note in it",
+    "&amp;", "&lt;",
                                     "&#65;", "&#xe9;", "&#x1F600;", "\r\n", "\r", "\t", "]]", "]", ">", "'", "\"",
                                     "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "<![CDATA[<&>]]>", "<![CDATA[]]>",
                                     "<![CDATA[a]]b\r\n]]>", "&apos;&quot;&gt;"};
@@ -124,7 +127,8 @@ static void gen_element(struct buf *d, unsigned depth, unsigned declared)
 static void gen_stream(struct buf *d)
 {
     if (chance(3))
-        buf_add_str(d, chance(8) ? S("<?xml version='1.0' encoding=\"UTF-8\" standalone='yes' ?>\n") : S("<?xml version='1.0'?>"));
+        buf_add_str(d, chance(8) ? S("<?xml version='1.0' encoding=\"UTF-8\" standalone='yes' ?>\n")
+                                 : S("<?xml version='1.0'?>"));
     buf_printf(d, "<stream:stream xmlns:stream='http://etherx.jabber.org/streams'");
     if (!chance(8))
         gen_attr(d, NULL, "xmlns", chance(8) ? uris[draw(8)] : "jabber:client");
@@ -143,11 +147,16 @@ static void gen_stream(struct buf *d)
 /* ---- mutations ---- */
 
 static const char *const pieces[] = {
-    "<", ">", "/", "&", ";", "'", "\"", "=", " ", ":", "]]>", "<![CDATA[", "<!--", "-->", "<?", "?>", "<!DOCTYPE a>", "&#", "&#x",
-    "&#0;", "&foo;", "&lt", "xmlns", " xmlns=''", " xmlns:p='u'", " xmlns:p=''", "p:", "xml:", "</", "/>", "\x01", "\x7f", "\xc3",
-    "\xa9", "\xe2\x82", "\xed\xa0\x80", "\xef\xbf\xbf", "\xef\xbf\xbe", "\xef\xbb\xbf", "\xf4\x90\x80\x80", "\xc0\x80", "\r", "\n",
-    "\xc2\xb7", "\xcc\x81", "\xe2\x80\x90", "\xf0\x9f\x98\x80", "<a>", "</a>", "<a/>", " a='1'", " a='1' a='2'", "<?xml version='1.0'?>",
-    "<!-- c -->", "<?pi x?>", "]", "!", "-", "[", "x", "0", "&#32;", "<!", "<p:a xmlns:p='u'>", " xmlns:xml='u'", " xmlns:xmlns='u'",
+    "<", ">", "/", "&", ";", "'", "\"", "=", " ", ":", "]]>", "<![CDATA[", "<!--", "-->", "<?", "?>", "<!DOCTYPE a>",
+        "&#", "&#x",
+    "&#0;", "&foo;", "&lt", "xmlns", " xmlns=''", " xmlns:p='u'", " xmlns:p=''", "p:", "xml:", "</", "/>", "\x01",
+        "\x7f", "\xc3",
+    "\xa9", "\xe2\x82", "\xed\xa0\x80", "\xef\xbf\xbf", "\xef\xbf\xbe", "\xef\xbb\xbf", "\xf4\x90\x80\x80",
+        "\xc0\x80", "\r", "\n",
+    "\xc2\xb7", "\xcc\x81", "\xe2\x80\x90", "\xf0\x9f\x98\x80", "<a>", "</a>", "<a/>", " a='1'", " a='1' a='2'",
+        "<?xml version='1.0'?>",
+    "<!-- c -->", "<?pi x?>", "]", "!", "-", "[", "x", "0", "&#32;", "<!", "<p:a xmlns:p='u'>", " xmlns:xml='u'",
+        " xmlns:xmlns='u'",
 };
 
 static void splice(struct buf *d, size_t at, size_t cut, struct str put)
@@ -379,11 +388,12 @@ static bool same_stream(struct str doc, struct str ours)
     struct str events = delivered(ours, &our_error, &partial);
     oracle_open(&o, doc, true);
     /* expat knows UTF-16 by its marks, and takes U+FEFF at the start for one; RFC 6120 §11.6 does not */
-    bool mark = doc.n >= 2 && (memcmp(doc.p, "\xef\xbb", 2) == 0 || memcmp(doc.p, "\xff\xfe", 2) == 0 || memcmp(doc.p, "\xfe\xff", 2) == 0);
+    bool mark = str_starts(doc, S("\xef\xbb")) || str_starts(doc, S("\xff\xfe")) || str_starts(doc, S("\xfe\xff"));
     so_far_bad = mark || XML_Parse(o.p, doc.p, (int)doc.n, 0) != XML_STATUS_OK;
     bad = so_far_bad || XML_Parse(o.p, doc.p, 0, 1) != XML_STATUS_OK;
     bool complete = !our_error && !partial && events.n >= 6 && memcmp(events.p + events.n - 6, "close\n", 6) == 0;
-    bool same = str_eq(events, buf_str(&o.out)) && complete == !bad && (!so_far_bad || our_error) && (!our_error || bad);
+    bool same = str_eq(events, buf_str(&o.out)) && complete == !bad && (!so_far_bad || our_error) &&
+                (!our_error || bad);
     if (complete)
         accepted++;
     else if (our_error)
@@ -460,7 +470,9 @@ static bool compare_document(struct str doc)
     struct buf tree = BUF_INIT;
     const char *why = NULL, *want = NULL;
     struct xml_el *el = xml_parse(a, doc, TOK_NONE, &why);
-    bool same, utf16 = doc.n && (!doc.p[0] || strchr("\xff\xfe", doc.p[0]) || (doc.n > 1 && !doc.p[1]));
+    /* expat looks for UTF-16 there, and for the whole of a mark */
+    bool same, utf16 = doc.n && (!doc.p[0] || (doc.n < 3 && doc.p[0] == '\xef') || strchr("\xff\xfe", doc.p[0]) ||
+                                 (doc.n > 1 && !doc.p[1]));
     oracle_open(&o, doc, false);
     if (XML_Parse(o.p, doc.p, (int)doc.n, 1) != XML_STATUS_OK)
         want = XML_ErrorString(XML_GetErrorCode(o.p));
@@ -471,7 +483,11 @@ static bool compare_document(struct str doc)
         if (chance(8))
             check_writing(el);
     }
-    same = o.skip || utf16 || (el ? !want && str_eq(buf_str(&tree), buf_str(&o.out)) : want && (strcmp(why, want) == 0 || dtd_noise(&o, doc)));
+    if (el)
+        same = !want && str_eq(buf_str(&tree), buf_str(&o.out));
+    else
+        same = want && (strcmp(why, want) == 0 || dtd_noise(&o, doc));
+    same |= o.skip || utf16;
     words_compared += !el;
     if (!same && loud) {
         fprintf(stderr, "ours: %s, expat: %s\n", why ? why : "fine", want ? want : "fine");
@@ -517,7 +533,8 @@ int main(int argc, char **argv)
         compare(buf_str(&doc), compare_document);
         buf_deinit(&doc);
     }
-    printf("%lu documents: streams %lu complete, %lu refused, %lu unfinished; words compared %lu; other edition's names %lu\n",
+    printf("%lu documents: streams %lu complete, %lu refused, %lu unfinished; words compared %lu; other edition's "
+        "names %lu\n",
            count, accepted, refused, incomplete, words_compared, mapped_runs);
     return 0;
 }

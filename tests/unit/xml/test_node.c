@@ -59,7 +59,8 @@ static void building(void **state)
     xml_append_text(a, iq, S("end"));
     check_tree(iq);
     assert_dump(iq, "({jabber:client}iq type=[set] id=[1] odd=[x] {http://www.w3.org/XML/1998/namespace}lang=[de] "
-                    "({jabber:iq:roster}query ({jabber:iq:roster}item \"t<\") ({jabber:iq:roster}item)) ({urn:odd}odd) \"end\")");
+                    "({jabber:iq:roster}query ({jabber:iq:roster}item \"t<\") ({jabber:iq:roster}item)) "
+                        "({urn:odd}odd) \"end\")");
     xml_attr_set(a, iq, TOK_type, STR_NULL);
     xml_attr_set_text(a, iq, S("odd"), STR_NULL);
     xml_remove(iq, odd);
@@ -104,7 +105,8 @@ static void edits_drop_raw(void **state)
     el = parse(a, doc);
     xml_add(a, el, TOK_x, TOK_NS_DELAY);
     assert_null(el->raw_inner.p);
-    assert_dump(el, "({jabber:client}message ({jabber:client}x ({jabber:client}y \"t\")) ({jabber:client}z) ({urn:xmpp:delay}x))");
+    assert_dump(el, "({jabber:client}message ({jabber:client}x ({jabber:client}y \"t\")) ({jabber:client}z) "
+        "({urn:xmpp:delay}x))");
     arena_release(&a);
 }
 
@@ -115,7 +117,8 @@ static bool inside(struct str outer, struct str s)
 
 static void copies_stand_alone(void **state)
 {
-    static const char doc[] = "<message to='a&amp;b' odd='o'>x&lt;<odd xmlns='urn:o' a='v'><z/></odd><p:y xmlns:p='urn:p'/></message>";
+    static const char doc[] = "<message to='a&amp;b' odd='o'>x&lt;<odd xmlns='urn:o' a='v'><z/></odd><p:y "
+        "xmlns:p='urn:p'/></message>";
     struct arena *from = arena_new(), *to = arena_new();
     char *text = strdup(doc);
     struct xml_el *el = parse(from, text), *copy = xml_copy(to, el), *edited;

@@ -61,7 +61,8 @@ static void stanzas(void **state)
     assert_in("<message a = 'x'\tb\n=\r\"y\"></message ></stream:stream >", "stanza (" MSG " a=[x] b=[y])\nclose\n");
     assert_in("<message>\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80</message>",
               "stanza (" MSG " \"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\")\n");
-    assert_in("<\xc3\xa9l\xe2\x82\x81 \xd0\xb6.-_1='\xc2\xb7'/>", "stanza ({jabber:client}\xc3\xa9l\xe2\x82\x81 \xd0\xb6.-_1=[\xc2\xb7])\n");
+    assert_in("<\xc3\xa9l\xe2\x82\x81 \xd0\xb6.-_1='\xc2\xb7'/>",
+        "stanza ({jabber:client}\xc3\xa9l\xe2\x82\x81 \xd0\xb6.-_1=[\xc2\xb7])\n");
     assert_in("<a-very-long-name-of-an-element.with_all-sorts0123456789 and-an-equally-long-attribute-name='v'>"
               "t</a-very-long-name-of-an-element.with_all-sorts0123456789>",
               "stanza ({jabber:client}a-very-long-name-of-an-element.with_all-sorts0123456789 "
@@ -135,19 +136,22 @@ static void bad_utf8(void **state)
             strcpy(doc + at + n, places[k] + at + 2);
             assert_feed_lim(NULL, str_of(doc), S(OPENED UTF8));
         }
-    assert_in("<m>\xee\x80\x80\xef\xbf\xbd\xf4\x8f\xbf\xbf</m>", "stanza ({jabber:client}m \"\xee\x80\x80\xef\xbf\xbd\xf4\x8f\xbf\xbf\")\n");
+    assert_in("<m>\xee\x80\x80\xef\xbf\xbd\xf4\x8f\xbf\xbf</m>",
+        "stanza ({jabber:client}m \"\xee\x80\x80\xef\xbf\xbd\xf4\x8f\xbf\xbf\")\n");
 }
 
 static void bad_syntax(void **state)
 {
     static const char *const bad[] = {
         "<m></n>", "<m></mm>", "<m></>", "<m><a></m></a>", "</m>", "</stream:strea>", "</stream:streams>", "</stream>",
-        "<m a>", "<m a=>", "<m a=b>", "<m a='1'b='2'/>", "<m a='1' a='2'/>", "<m / >", "<m/a>", "<1/>", "<-a/>", "<.a/>",
+        "<m a>", "<m a=>", "<m a=b>", "<m a='1'b='2'/>", "<m a='1' a='2'/>", "<m / >", "<m/a>", "<1/>", "<-a/>",
+            "<.a/>",
         "<:a/>", "<a:/>", "<a:b:c/>", "<stream:1/>", "< m/>", "<m 1='a'/>", "<m ='a'/>", "<m '/>", "<m a='1' =''/>",
         "text", "&amp;", "<m><</m>", "<m><![cdata[x]]></m>", "<m><![CDATA x]]></m>", "<m><!x></m>", "<m><!-x--></m>",
         "<![CDATA[x]]>", "<m></m a='1'>", "<m \xe2\x80\x90='1'/>", "<\xc2\xb7/>", "<m\xe2\x80\x80/>",
         "<m xmlns='a' xmlns='b'/>", "<m xmlns:p='a' xmlns:p='b'/>", "<m xmlns:p='a' xmlns:q='a' p:x='1' q:x='2'/>",
-        "<m xmlns:p=''/>", "<m xmlns:xmlns='a'/>", "<m xmlns:xml='a'/>", "<m xmlns:p='http://www.w3.org/XML/1998/namespace'/>",
+        "<m xmlns:p=''/>", "<m xmlns:xmlns='a'/>", "<m xmlns:xml='a'/>",
+            "<m xmlns:p='http://www.w3.org/XML/1998/namespace'/>",
         "<m xmlns='http://www.w3.org/XML/1998/namespace'/>", "<m xmlns='http://www.w3.org/2000/xmlns/'/>",
         "<m xmlns:p='http://www.w3.org/2000/xmlns/'/>", "<m xmlns:='a'/>",
     };
@@ -199,13 +203,15 @@ static void unusual_headers(void **state)
 {
     assert_feed("<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' "
                 "xmlns:stream='http://etherx.jabber.org/streams'><db:result to='x'>k</db:result><iq/></stream:stream>",
-                "open ({http://etherx.jabber.org/streams}stream)\nstanza ({jabber:server:dialback}result to=[x] \"k\")\n"
+                "open ({http://etherx.jabber.org/streams}stream)\nstanza ({jabber:server:dialback}result to=[x] "
+                    "\"k\")\n"
                 "stanza ({jabber:server}iq)\nclose\n");
     assert_feed("<s:stream xmlns='urn:odd' xmlns:s='http://etherx.jabber.org/streams'><a s:b='1'/></s:stream>",
                 "open ({http://etherx.jabber.org/streams}stream)\n"
                 "stanza ({urn:odd}a {http://etherx.jabber.org/streams}b=[1])\nclose\n");
     assert_feed("<stream xmlns='http://etherx.jabber.org/streams'><a/><stream:b/>",
-                "open ({http://etherx.jabber.org/streams}stream)\nstanza ({http://etherx.jabber.org/streams}a)\n" PREFIX);
+                "open ({http://etherx.jabber.org/streams}stream)\nstanza "
+                    "({http://etherx.jabber.org/streams}a)\n" PREFIX);
     assert_feed("<s xmlns:stream='urn:x'><a/><stream:b/></s>", "open (s)\nstanza (a)\nstanza ({urn:x}b)\nclose\n");
     assert_feed("<s:stream xmlns:s='urn:x'></stream:stream>", "open ({urn:x}stream)\n" NWF);
 }
@@ -262,7 +268,8 @@ static void limits(void **state)
     assert_last(NULL, repeat("<?xml version='1.0'", " ", 5000, "?><a>"), LIMIT);
     assert_last(NULL, repeat(HEADER "<m>&#", "0", 5000, "65;</m>"), LIMIT);
     assert_last(NULL, repeat(HEADER, "<m>", 101, ""), LIMIT);
-    assert_last(NULL, repeat(HEADER "<m ", "xmlns:a#='u#' ", 60, "><m xmlns:b0='u' xmlns:b1='u' xmlns:b2='u' /></m>"), ")\n");
+    assert_last(NULL, repeat(HEADER "<m ", "xmlns:a#='u#' ", 60, "><m xmlns:b0='u' xmlns:b1='u' xmlns:b2='u' /></m>"),
+        ")\n");
     assert_last(NULL, repeat(HEADER "<m>", "<m xmlns:a='u' xmlns:b='u'/>", 200, "</m>"), ")\n");
     assert_last(NULL, repeat(HEADER, "<m xmlns:a='u' xmlns:b='u'>", 99, ""), LIMIT);
 }
@@ -278,7 +285,8 @@ static void large(void **state)
     assert_non_null(memmem(got.p, got.n, "m1499 \"\nx\")", 11));
     buf_deinit(&got);
     buf_deinit(&doc);
-    assert_last(NULL, repeat(HEADER "<m>", "<item jid='user#@example.org'>text &amp; more #</item>", 4000, "</m>"), ")\n");
+    assert_last(NULL, repeat(HEADER "<m>", "<item jid='user#@example.org'>text &amp; more #</item>", 4000, "</m>"),
+        ")\n");
     assert_last(NULL, repeat(HEADER "<m>", "0123456789]\xc3\xa9", 20000, "</m>"), ")\n");
 }
 
@@ -338,7 +346,8 @@ static void dead_after_an_error(void **state)
 /* The offending byte itself must end the stream, whatever would follow. */
 static void errors_come_at_once(void **state)
 {
-    static const char *const bad[] = {"<m><!D", "<m><?", "<m><!--", "<m>&x", "<m></n", "<m>\xc0", "<m>\xed\xa0", "<m>\x01",
+    static const char *const bad[] = {"<m><!D", "<m><?", "<m><!--", "<m>&x", "<m></n", "<m>\xc0", "<m>\xed\xa0",
+        "<m>\x01",
                                       "<m a='<", "<m a='1' a=", "<m><1", "</x", "x", "<m xmlns:p=''", "<m>]]>"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct buf doc = BUF_INIT;
@@ -360,7 +369,8 @@ static void errors_come_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(headers), cmocka_unit_test(bad_headers), cmocka_unit_test(stanzas), cmocka_unit_test(characters),
+        cmocka_unit_test(headers), cmocka_unit_test(bad_headers), cmocka_unit_test(stanzas),
+            cmocka_unit_test(characters),
         cmocka_unit_test(bad_characters), cmocka_unit_test(bad_utf8), cmocka_unit_test(bad_syntax),
         cmocka_unit_test(restricted), cmocka_unit_test(namespaces), cmocka_unit_test(unusual_headers),
         cmocka_unit_test(limits), cmocka_unit_test(large), cmocka_unit_test(pulls_one_at_a_time),

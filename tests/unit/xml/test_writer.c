@@ -29,14 +29,17 @@ static void escapes(void **state)
 {
     struct buf out = BUF_INIT;
     xml_escape_text(&out, S("a<b>&'\"\t\n\r\xc3\xa9 long enough for a whole block of sixteen \xf0\x9f\x98\x80<"));
-    assert_str(buf_str(&out), S("a&lt;b&gt;&amp;'\"\t\n&#13;\xc3\xa9 long enough for a whole block of sixteen \xf0\x9f\x98\x80&lt;"));
+    assert_str(buf_str(&out), S("a&lt;b&gt;&amp;'\"\t\n&#13;\xc3\xa9 long enough for a whole block of sixteen "
+        "\xf0\x9f\x98\x80&lt;"));
     buf_clear(&out);
     xml_escape_attr(&out, S("a<b>&'\"\t\n\rlong enough for a whole block of sixteen'"));
-    assert_str(buf_str(&out), S("a&lt;b&gt;&amp;&apos;&quot;&#9;&#10;&#13;long enough for a whole block of sixteen&apos;"));
+    assert_str(buf_str(&out), S("a&lt;b&gt;&amp;&apos;&quot;&#9;&#10;&#13;long enough for a whole block of "
+        "sixteen&apos;"));
     buf_clear(&out);
     /* what XML cannot say must not end the peer's stream */
     xml_escape_text(&out, str_n("a\0b\x1f" "c\xff" "d\xed\xa0\x80" "e\xef\xbf\xbf" "f\xe2\x82", 17));
-    assert_str(buf_str(&out), S("a\xef\xbf\xbd" "b\xef\xbf\xbd" "c\xef\xbf\xbd" "d\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" "e"
+    assert_str(buf_str(&out),
+        S("a\xef\xbf\xbd" "b\xef\xbf\xbd" "c\xef\xbf\xbd" "d\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" "e"
                                 "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" "f\xef\xbf\xbd\xef\xbf\xbd"));
     buf_clear(&out);
     xml_escape_text(&out, STR_NULL);
@@ -93,9 +96,12 @@ static void source_bytes(void **state)
     struct arena *a = arena_new();
     struct xml_el *el = parse(a, "<message  to=\"x\" ><body  />&#65;<a xmlns='urn:a' ><b /></a></message>");
     assert_written(el, TOK_NS_CLIENT, "<message  to=\"x\" ><body  />&#65;<a xmlns='urn:a' ><b /></a></message>");
-    assert_written(el, TOK_NS_SERVER, "<message xmlns='jabber:client' to='x'><body  />&#65;<a xmlns='urn:a' ><b /></a></message>");
-    assert_addressed(el, TOK_NS_CLIENT, S("f"), S("t"), "<message to='t' from='f'><body  />&#65;<a xmlns='urn:a' ><b /></a></message>");
-    assert_addressed(el, TOK_NS_CLIENT, STR_NULL, STR_NULL, "<message><body  />&#65;<a xmlns='urn:a' ><b /></a></message>");
+    assert_written(el, TOK_NS_SERVER, "<message xmlns='jabber:client' to='x'><body  />&#65;<a xmlns='urn:a' ><b "
+        "/></a></message>");
+    assert_addressed(el, TOK_NS_CLIENT, S("f"), S("t"),
+        "<message to='t' from='f'><body  />&#65;<a xmlns='urn:a' ><b /></a></message>");
+    assert_addressed(el, TOK_NS_CLIENT, STR_NULL, STR_NULL,
+        "<message><body  />&#65;<a xmlns='urn:a' ><b /></a></message>");
     xml_add(a, el, TOK_x, TOK_NONE);
     assert_written(el, TOK_NS_CLIENT, "<message to='x'><body  />A<a xmlns='urn:a' ><b /></a><x/></message>");
     struct xml_el *b = xml_first(xml_next(xml_first(el)));
@@ -142,7 +148,8 @@ static void bytes_that_cannot_stand_alone(void **state)
 /* Prefixes of the stream header are outside of every stanza. */
 static void header_prefixes(void **state)
 {
-    static const char doc[] = "<stream:stream xmlns='jabber:client' xmlns:x='urn:x' xmlns:stream='http://etherx.jabber.org/streams'>"
+    static const char doc[] = "<stream:stream xmlns='jabber:client' xmlns:x='urn:x' "
+        "xmlns:stream='http://etherx.jabber.org/streams'>"
                               "<message x:a='1'><body/></message>";
     struct xml_stream *s = xml_stream_new(NULL);
     struct arena *a;
@@ -163,7 +170,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(escapes), cmocka_unit_test(built_trees), cmocka_unit_test(standard_prefixes),
-        cmocka_unit_test(source_bytes), cmocka_unit_test(bytes_that_cannot_stand_alone), cmocka_unit_test(header_prefixes),
+        cmocka_unit_test(source_bytes), cmocka_unit_test(bytes_that_cannot_stand_alone),
+            cmocka_unit_test(header_prefixes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
