@@ -18,7 +18,7 @@ test:
 
 ## make build        build/cjabberd and build/cjabberdctl
 build: $(BUILD)/build.ninja
-	ninja -C $(BUILD) -j $(JOBS)
+	ninja -C $(BUILD) -j $(JOBS) cjabberd cjabberdctl
 
 $(BUILD)/build.ninja:
 	scripts/deps build
@@ -38,7 +38,7 @@ conformance: build
 bench:
 	scripts/deps build bench
 	test -d build-bench || meson setup build-bench --buildtype=release
-	ninja -C build-bench -j $(JOBS)
+	ninja -C build-bench -j $(JOBS) cjabberd cjabberdctl bench/load/load
 	bench/run.py --binary build-bench/cjabberd $(ARGS)
 
 ## make fuzz         every fuzz target for a while; SECONDS=60 each
@@ -52,7 +52,7 @@ fmt:
 
 ## make install      system layout with unit file and man pages (DESTDIR is honoured)
 install: build
-	meson install -C $(BUILD)
+	meson install -C $(BUILD) --no-rebuild
 
 clean:
 	rm -rf build build-*
