@@ -64,6 +64,7 @@ static bool attach(struct conn *c)
     }
     p->data = c;
     c->poll = p;
+    conn_all_add(c);
     return true;
 }
 
@@ -81,6 +82,7 @@ static void detach(struct conn *c)
     uv_close((uv_handle_t *)c->poll, on_poll_closed);
     c->poll = NULL;
     c->events = 0;
+    conn_all_remove(c);
 }
 
 void conn_timer_set(struct conn *c, enum conn_timer role, unsigned ms)

@@ -99,4 +99,10 @@ struct conn *conn_hold(struct conn *c);
 void conn_release(struct conn **c);
 bool conn_alive(const struct conn *c);
 
+/* --- all of this shard, for the end of the server --- */
+/* Graceful (as conn_close) or at once; connections that are on their way to another shard are not seen. */
+void conn_close_all(void);
+void conn_abort_all(const char *why);
+unsigned conn_count_here(void);
+
 #endif

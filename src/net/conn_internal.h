@@ -48,6 +48,7 @@ struct conn {
     const struct conn_ops *ops;
     void *owner;
     struct listener *listener;
+    struct list here; /* of the connections attached to this shard */
     uv_poll_t *poll; /* on the heap for itself: it closes on the old shard while the connection is already on the new one */
     union {
         struct shard_task task;
@@ -88,6 +89,10 @@ struct conn {
 /* Takes the descriptor (non-blocking). The acceptor sets the owner, then conn_begin starts PROXY, TLS or plain reading. */
 struct conn *conn_new(int fd, const struct ip *peer, uint16_t port, struct listener *l);
 void conn_begin(struct conn *c);
+
+/* --- conn_all.c --- */
+void conn_all_add(struct conn *c);
+void conn_all_remove(struct conn *c);
 
 /* --- conn.c and conn_out.c to each other --- */
 void conn_schedule(struct conn *c);
