@@ -19,6 +19,7 @@
 #include "rt/fiber.h"
 #include "rt/shard.h"
 #include "store/store.h"
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,12 +220,20 @@ static int start(char **argv, const struct server_env *env)
     return rc == 0 ? 0 : 1;
 }
 
+/* Large buffers go back to the system when they are freed, whatever else lives around them; the limit must not drift upward. */
+static void tune_heap(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
 int main(int argc, char **argv)
 {
     if (!args_parse(argc, argv, &args))
         return args.exit_code;
     struct server_env env = {.config_file = args.config, .spool_dir = args.spool, .log_dir = args.logs, .argv = argv};
     signal(SIGPIPE, SIG_IGN);
+    tune_heap();
     hash_seed();
     fault_init();
     module_registry_start();
