@@ -17,7 +17,8 @@ struct listener;
 struct conn_ops {
     /*
      * Bytes have come; returns how many are used (the rest is offered again: with more bytes, after a move, or after
-     * conn_resume). Runs on a fiber and may suspend; data stays valid meanwhile.
+     * conn_resume). Runs on a fiber and may suspend; data stays valid meanwhile. At most some 32 KiB are offered; an owner
+     * that takes nothing of a full buffer is not asked again before conn_resume.
      */
     size_t (*on_bytes)(struct conn *c, const char *data, size_t n) YIELDS;
     /* The TLS handshake is done (after conn_start_tls or on a direct TLS listener). Loop, not fiber. May be NULL. */
@@ -86,7 +87,7 @@ const char *conn_tls_cipher(const struct conn *c);
 /* --- end and move --- */
 /* Sends what is queued (at most 2 s), TLS close_notify, FIN; then on_closed. No more on_bytes. */
 void conn_close(struct conn *c);
-/* At once; queued output is dropped. on_closed follows from the loop. */
+/* At once; queued output is dropped. on_closed follows from the loop with why, which is a literal. */
 void conn_abort(struct conn *c, const char *why);
 /*
  * Takes the connection to another shard: from inside on_bytes; the move happens when on_bytes has returned. arrived runs on

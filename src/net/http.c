@@ -328,6 +328,8 @@ static void keep_body(struct incoming *in)
     in->body_seen = STR_NULL;
 }
 
+static size_t http_on_bytes(struct conn *c, const char *data, size_t n) YIELDS;
+
 static size_t http_on_bytes(struct conn *c, const char *data, size_t n)
 {
     struct http_conn *h = conn_owner(c);

@@ -204,7 +204,7 @@ bool tls_keys_complete(const uint8_t *p, size_t n)
     if (n < TLS_RECORD_HEADER)
         return false;
     size_t len = (size_t)p[3] << 8 | p[4];
-    return p[0] != TLS_CONTENT_DATA || len > TLS_RECORD_WIRE_MAX || n >= TLS_RECORD_HEADER + len;
+    return p[0] != TLS_CONTENT_DATA || len > TLS_RECORD_WIRE_MAX || len < TAG + 1 || n >= TLS_RECORD_HEADER + len;
 }
 
 enum tls_open tls_keys_open(struct tls_keys *k, uint8_t *p, size_t n, size_t *used_out, struct str *plain_out,

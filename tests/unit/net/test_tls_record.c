@@ -142,7 +142,7 @@ static void lengths(void **state)
         enum tls_alert alert = 0;
         buf_add(&e.wire, cases[i], 5);
         size_t len = (size_t)(uint8_t)cases[i][3] << 8 | (uint8_t)cases[i][4];
-        assert_true(tls_keys_complete((const uint8_t *)e.wire.p, 5) == (len == 0 || len > TLS_RECORD_WIRE_MAX || cases[i][0] != 0x17));
+        assert_true(tls_keys_complete((const uint8_t *)e.wire.p, 5) == (len < 17 || len > TLS_RECORD_WIRE_MAX || cases[i][0] != 0x17));
         assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_FAIL);
         assert_int_equal(alert, want[i]);
         drop(&e);
