@@ -7,6 +7,9 @@
 #include "xml/scan.h"
 
 #include <expat.h>
+
+/* expat 2.7 wants the 64-bit form, which 2.5 does not have. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 #include <string.h>
 
 #define SEP '\x01'
