@@ -246,7 +246,7 @@ static inline const char *begin_tag(struct xml_parser *x, const char *p)
 {
     x->tag.start = xml_offset(x, p);
     x->mark = xml_offset(x, p) + 1;
-    if (UNLIKELY(x->depth >= x->lim->max_depth))
+    if (UNLIKELY(x->depth >= x->lim->max_depth || ++x->elements > x->lim->max_elements))
         return xml_fail(x, XML_ERR_LIMIT, XML_WHY_LIMIT, p);
     return p + 1;
 }

@@ -5,7 +5,7 @@
 #include "xml/parser.h"
 
 static const struct xml_limits default_limits = {.max_stanza = XML_HARD_MAX, .max_depth = 100, .max_attrs = 64,
-                                                 .max_name = 1024};
+                                                 .max_name = 1024, .max_elements = 16384};
 
 /* ---- stopping ---- */
 

@@ -89,6 +89,7 @@ struct xml_parser {
     uint32_t len, cap;
     uint32_t at, mark;
     uint32_t depth, frames_cap;
+    uint32_t elements; /* begun so far */
     uint32_t prefixed; /* open elements written with a prefix */
     uint8_t state, step;
     uint8_t quote;

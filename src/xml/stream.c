@@ -76,6 +76,7 @@ void xml_stream_set_limits(struct xml_stream *s, const struct xml_limits *limits
     s->lim.max_depth = l->max_depth ? l->max_depth : 100;
     s->lim.max_attrs = l->max_attrs ? l->max_attrs : 64;
     s->lim.max_name = l->max_name ? l->max_name : 1024;
+    s->lim.max_elements = l->max_elements ? l->max_elements : 16384;
 }
 
 enum xml_error xml_stream_error(const struct xml_stream *s)
@@ -328,8 +329,10 @@ static __attribute__((noinline)) enum xml_event begin(struct xml_stream *s, cons
         ++*pos;
     if (*pos >= n)
         return XML_MORE;
-    if (s->phase == PHASE_CLOSED || (s->phase == PHASE_CONTENT && data[*pos] != '<'))
+    if (s->phase == PHASE_CLOSED)
         return fail(s, XML_ERR_NOT_WELL_FORMED);
+    if (s->phase == PHASE_CONTENT && data[*pos] != '<')
+        return fail(s, (unsigned char)data[*pos] < ' ' ? XML_ERR_NOT_WELL_FORMED : XML_ERR_TEXT);
     xml_parser_init(&x, arena_new(), &s->lim, first_window(s, n - *pos));
     set_surroundings(s, &x);
     return advance(s, &x, data, n, pos, arena_out, el_out);

@@ -14,6 +14,7 @@ struct xml_limits {
     unsigned max_depth;     /* levels inside a stanza; 0: 100 */
     unsigned max_attrs;     /* per element, xmlns included; 0: 64 */
     unsigned max_name;      /* bytes of a name; 0: 1024 */
+    unsigned max_elements;  /* per stanza; 0: 16384. A tree costs many times the bytes of an empty element */
 };
 #define XML_HARD_MAX ((size_t)16 << 20)
 #define XML_MAX_HEADER 8192 /* bytes up to the end of the stream's start tag */
@@ -34,7 +35,8 @@ enum xml_error {
     XML_ERR_ENCODING,           /* <unsupported-encoding/>: other declared encoding */
     XML_ERR_UTF8,               /* <not-well-formed/>; RFC 6120 §11.6 */
     XML_ERR_STANZA_TOO_BIG,     /* <policy-violation/> */
-    XML_ERR_LIMIT               /* depth, attributes, name length: <policy-violation/> */
+    XML_ERR_LIMIT,              /* depth, attributes, elements, name length: <policy-violation/> */
+    XML_ERR_TEXT                /* <bad-format/>: text between stanzas (RFC 6120 §4.9.3.1) */
 };
 
 struct xml_stream; /* opaque; xml_stream_footprint() bytes when idle */

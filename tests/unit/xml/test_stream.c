@@ -9,6 +9,7 @@
 #define UTF8 "error 5\n"
 #define TOO_BIG "error 6\n"
 #define LIMIT "error 7\n"
+#define TEXT "error 8\n"
 
 static void headers(void **state)
 {
@@ -147,7 +148,7 @@ static void bad_syntax(void **state)
         "<m a>", "<m a=>", "<m a=b>", "<m a='1'b='2'/>", "<m a='1' a='2'/>", "<m / >", "<m/a>", "<1/>", "<-a/>",
             "<.a/>",
         "<:a/>", "<a:/>", "<a:b:c/>", "<stream:1/>", "< m/>", "<m 1='a'/>", "<m ='a'/>", "<m '/>", "<m a='1' =''/>",
-        "text", "&amp;", "<m><</m>", "<m><![cdata[x]]></m>", "<m><![CDATA x]]></m>", "<m><!x></m>", "<m><!-x--></m>",
+        "<m><</m>", "<m><![cdata[x]]></m>", "<m><![CDATA x]]></m>", "<m><!x></m>", "<m><!-x--></m>",
         "<![CDATA[x]]>", "<m></m a='1'>", "<m \xe2\x80\x90='1'/>", "<\xc2\xb7/>", "<m\xe2\x80\x80/>",
         "<m xmlns='a' xmlns='b'/>", "<m xmlns:p='a' xmlns:p='b'/>", "<m xmlns:p='a' xmlns:q='a' p:x='1' q:x='2'/>",
         "<m xmlns:p=''/>", "<m xmlns:xmlns='a'/>", "<m xmlns:xml='a'/>",
@@ -244,6 +245,15 @@ static void assert_last(const struct xml_limits *lim, struct buf doc, const char
     buf_deinit(&doc);
 }
 
+/* Well-formed, but no stanza (RFC 6120 §4.9.3.1). */
+static void text_between_stanzas(void **state)
+{
+    static const char *const bad[] = {"text", "&amp;", "<m/>x", "<m/> \n\xc3\xa9"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_last(NULL, repeat(HEADER, bad[i], 1, ""), TEXT);
+    assert_last(NULL, repeat(HEADER, "\x01", 1, ""), NWF);
+}
+
 static void limits(void **state)
 {
     struct xml_limits lim = {.max_stanza = 100, .max_depth = 3, .max_attrs = 4, .max_name = 16};
@@ -253,6 +263,9 @@ static void limits(void **state)
     assert_last(&lim, repeat(HEADER "<m a='", "a", 5000, "'/>"), TOO_BIG);
     assert_last(&lim, repeat(HEADER, "<m>0123456789</m>\n", 500, ""), ")\n");
     assert_last(&lim, repeat(HEADER "<m><m><m>", "", 0, "</m></m></m>"), ")))\n");
+    assert_last(&(struct xml_limits){.max_elements = 4}, repeat(HEADER "<m>", "<a/>", 3, "</m>"), ")\n");
+    assert_last(&(struct xml_limits){.max_elements = 4}, repeat(HEADER "<m>", "<a/>", 4, "</m>"), LIMIT);
+    assert_last(NULL, repeat(HEADER "<m>", "<a/>", 16384, ""), LIMIT);
     assert_last(&lim, repeat(HEADER "<m><m><m><m", "", 0, ""), LIMIT);
     assert_last(&lim, repeat(HEADER "<m ", "a#='' ", 4, "/>"), ")\n");
     assert_last(&lim, repeat(HEADER "<m ", "a#='' ", 5, "/>"), LIMIT);
@@ -373,7 +386,7 @@ int main(void)
             cmocka_unit_test(characters),
         cmocka_unit_test(bad_characters), cmocka_unit_test(bad_utf8), cmocka_unit_test(bad_syntax),
         cmocka_unit_test(restricted), cmocka_unit_test(namespaces), cmocka_unit_test(unusual_headers),
-        cmocka_unit_test(limits), cmocka_unit_test(large), cmocka_unit_test(pulls_one_at_a_time),
+        cmocka_unit_test(text_between_stanzas), cmocka_unit_test(limits), cmocka_unit_test(large), cmocka_unit_test(pulls_one_at_a_time),
         cmocka_unit_test(dead_after_an_error), cmocka_unit_test(errors_come_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
