@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #define READS_PER_TURN 4 /* then other connections have their turn */
-#define SHAPED_READ_MIN 512
 
 static void on_poll(uv_poll_t *h, int status, int events);
 static void turn_end(struct shard_task *t);
@@ -165,14 +164,6 @@ struct conn *conn_adopt(int fd, const struct ip *peer, uint16_t port, const stru
     return c;
 }
 
-static void shaper_free(struct conn *c)
-{
-    if (c->shaper)
-        timer_stop(&c->shaper->timer);
-    free(c->shaper);
-    c->shaper = NULL;
-}
-
 static void tell_closed(struct conn *c)
 {
     if (c->told)
@@ -201,7 +192,7 @@ void conn_kill(struct conn *c, const char *why)
     c->counted = c->counted_ip = false;
     conn_out_drop(c);
     conn_wake_drain(c);
-    shaper_free(c);
+    shaper_drop(c);
     if (!c->busy)
         in_buf_give(&c->in);
     shard_at_turn_end(&c->task);
@@ -250,7 +241,7 @@ static void end_output(struct conn *c)
     in_buf_give(&c->in);
     tls_conn_delete(&c->tls);
     conn_extra_free(c);
-    shaper_free(c);
+    shaper_drop(c);
     conn_update_events(c);
     tell_closed(c);
 }
@@ -279,81 +270,6 @@ static void on_timer(struct timer *t)
         conn_kill(c, "send timeout");
     else
         conn_kill(c, "closed");
-}
-
-/* --- shaper --- */
-static void shaper_refill(struct shaper *s)
-{
-    uint64_t now = shard_now_ms(), passed = now - s->filled_ms;
-    if (passed > 3600000)
-        passed = 3600000;
-    uint64_t gain = s->rate * passed / 1000;
-    if (!gain)
-        return; /* keep the fraction of a byte */
-    s->filled_ms = now;
-    s->tokens += (int64_t)gain;
-    if (s->tokens > (int64_t)s->burst)
-        s->tokens = (int64_t)s->burst;
-}
-
-static void on_shaper_timer(struct timer *t)
-{
-    struct shaper *s = CONTAINER_OF(t, struct shaper, timer);
-    s->conn->throttled = false;
-    s->conn->read_due = true;
-    conn_schedule(s->conn);
-}
-
-static void shaper_spend(struct conn *c, size_t n)
-{
-    struct shaper *s = c->shaper;
-    shaper_refill(s);
-    s->tokens -= (int64_t)n;
-    if (s->tokens >= 0)
-        return;
-    uint64_t wait = ((uint64_t)-s->tokens * 1000 + s->rate - 1) / s->rate;
-    c->throttled = true;
-    timer_arm(&s->timer, wait ? wait : 1);
-}
-
-static size_t shaped_room(struct conn *c, size_t room)
-{
-    if (!c->shaper)
-        return room;
-    shaper_refill(c->shaper);
-    size_t most = c->shaper->tokens > SHAPED_READ_MIN ? (size_t)c->shaper->tokens : SHAPED_READ_MIN;
-    return room < most ? room : most;
-}
-
-#define SHAPER_MAX ((uint64_t)1 << 40) /* keeps the products far from overflow */
-
-void conn_set_shaper(struct conn *c, uint64_t rate, uint64_t burst)
-{
-    if (c->state == CONN_DEAD || c->state == CONN_LINGER)
-        return;
-    if (!rate) {
-        shaper_free(c);
-        if (c->throttled) {
-            c->throttled = false;
-            c->read_due = true;
-            conn_schedule(c);
-        }
-        return;
-    }
-    struct shaper *s = c->shaper;
-    if (!s) {
-        s = c->shaper = MEM_NEW(struct shaper);
-        timer_setup(&s->timer, on_shaper_timer);
-        s->conn = c;
-    }
-    s->rate = rate < SHAPER_MAX ? rate : SHAPER_MAX;
-    s->burst = burst ? burst : s->rate;
-    if (s->burst > SHAPER_MAX)
-        s->burst = SHAPER_MAX;
-    if (!c->throttled) {
-        s->tokens = (int64_t)s->burst;
-        s->filled_ms = shard_now_ms();
-    }
 }
 
 /* --- input --- */
@@ -444,7 +360,7 @@ static enum fill fill(struct conn *c)
         c->stalled = true;
         return FILL_NONE;
     }
-    size_t before = c->in->n, room = shaped_room(c, c->in->cap - c->in->n);
+    size_t before = c->in->n, room = shaper_room(c, c->in->cap - c->in->n);
     enum fill f = c->tls ? fill_tls(c, room) : fill_plain(c, room);
     if (c->shaper && f != FILL_NONE)
         shaper_spend(c, c->in->n - before);

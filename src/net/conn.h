@@ -73,7 +73,10 @@ void conn_resume(struct conn *c);
 void conn_pause(struct conn *c);
 
 /* --- TLS --- */
-/* From inside on_bytes, after the go-ahead was written: the rest of the input is TLS (RFC 6120 §5.4.3.3); leftover plain bytes are dropped. */
+/*
+ * From inside on_bytes, after the go-ahead was written: the rest of the input is TLS (RFC 6120 §5.4.3.3); leftover plain
+ * bytes are dropped.
+ */
 void conn_start_tls(struct conn *c, struct tls_ctx *ctx, struct str default_host);
 /* Channel binding data: "tls-exporter", "tls-server-end-point", "tls-unique" (1.2 only). false: not available. */
 bool conn_channel_binding(struct conn *c, struct str type, struct arena *a, struct str *out);

@@ -108,6 +108,13 @@ void conn_wake_drain(struct conn *c);
 /* The TLS handshake failed: the alert has to reach the peer before the reset. */
 void conn_fail_gently(struct conn *c, const char *why);
 
+/* --- conn_shaper.c --- */
+/* How much of `room` may be read now. */
+size_t shaper_room(struct conn *c, size_t room);
+/* n bytes were read; may throttle. Only on shaped connections. */
+void shaper_spend(struct conn *c, size_t n);
+void shaper_drop(struct conn *c);
+
 /* --- conn_open.c: what comes before plain reading --- */
 void conn_open_step(struct conn *c);
 void conn_begin_tls(struct conn *c);

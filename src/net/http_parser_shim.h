@@ -29,7 +29,8 @@ static inline void http_machine_init(http_machine *m, const http_machine_setting
     m->data = data;
 }
 
-static inline enum http_feed http_machine_feed(http_machine *m, const http_machine_settings *s, const char *p, size_t n, size_t *used)
+static inline enum http_feed http_machine_feed(http_machine *m, const http_machine_settings *s, const char *p, size_t n,
+                                              size_t *used)
 {
     llhttp_errno_t e = llhttp_execute(m, p, n);
     *used = n;
@@ -82,7 +83,8 @@ static inline void http_machine_init(http_machine *m, const http_machine_setting
     m->data = data;
 }
 
-static inline enum http_feed http_machine_feed(http_machine *m, const http_machine_settings *s, const char *p, size_t n, size_t *used)
+static inline enum http_feed http_machine_feed(http_machine *m, const http_machine_settings *s, const char *p, size_t n,
+                                              size_t *used)
 {
     *used = http_parser_execute(m, s, p, n);
     enum http_errno e = HTTP_PARSER_ERRNO(m);

@@ -24,7 +24,7 @@ struct listener_config {
     unsigned send_timeout_ms;
     void (*on_accept)(struct conn *c); /* loop of the accepting shard: set the owner. Before TLS and PROXY are read. */
     void *app;               /* the acceptor's configuration */
-    struct arena *arena;     /* its reference is taken over like tls_ctx and dropped after the last connection: keeps app alive; may be NULL */
+    struct arena *arena;     /* keeps app alive; its reference is taken over like tls_ctx, dropped after the last connection */
 };
 
 struct listener;

@@ -263,7 +263,8 @@ struct tls_certs *tls_certs_load(const char *const *files, size_t n, struct erro
     }
     ERR_clear_error();
     if (n && !set->n) {
-        err_set(err, ERR_CONFIG, "none of the certificates in %s%s has its private key", files[0], n > 1 ? " and the other files" : "");
+        err_set(err, ERR_CONFIG, "none of the certificates in %s%s has its private key", files[0],
+                n > 1 ? " and the other files" : "");
         goto fail;
     }
     if (set->name_count)

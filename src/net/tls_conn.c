@@ -352,7 +352,8 @@ static const char exporter_label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 §4
 
 static bool export_binding(SSL *ssl, unsigned char out[32])
 {
-    return SSL_export_keying_material(ssl, out, 32, exporter_label, sizeof(exporter_label) - 1, (const unsigned char *)"", 0, 1) == 1;
+    return SSL_export_keying_material(ssl, out, 32, exporter_label, sizeof(exporter_label) - 1, (const unsigned char *)"",
+                                      0, 1) == 1;
 }
 
 /* No record has been sent or read with the new keys yet, because there are no session tickets: both counts begin at zero. */

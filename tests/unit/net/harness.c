@@ -169,9 +169,15 @@ static void add_names(X509 *x, const char *names)
     X509_EXTENSION_free(e);
 }
 
+static char dir[64];
+
+void drop_cert_dir(void)
+{
+    rmdir(dir);
+}
+
 const char *make_cert(const char *file, const char *names, const char *key_type)
 {
-    static char dir[64];
     if (!*dir) {
         snprintf(dir, sizeof(dir), "net-certs-%d", (int)getpid());
         CHECK(mkdir(dir, 0700) == 0);

@@ -44,6 +44,8 @@ void await(const unsigned *counter, unsigned value);
 
 /* Self-signed certificates. names: comma separated dNSNames. Returns the path of a file with key and certificate. */
 const char *make_cert(const char *file, const char *names, const char *key_type);
+/* After the files in it. */
+void drop_cert_dir(void);
 struct tls_certs *load_certs(const char *const *files, size_t n);
 struct tls_ctx *server_ctx(const char *protocols);
 

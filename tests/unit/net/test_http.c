@@ -69,7 +69,8 @@ static void with(void (*client)(struct bed *), struct http_limits limits)
     assert_int_equal(listener_total(), 0);
 }
 
-static const struct http_limits small = {.max_body = 1000, .max_header_bytes = 2000, .idle_timeout_ms = 150, .request_timeout_ms = 300};
+static const struct http_limits small = {
+    .max_body = 1000, .max_header_bytes = 2000, .idle_timeout_ms = 150, .request_timeout_ms = 300};
 
 struct answer {
     int status;

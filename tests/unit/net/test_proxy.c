@@ -70,7 +70,8 @@ static void version_1_malformed(void **state)
         "PROXY TCP4 ::1 ::1 1 2\r\n", "PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 65536 2\r\n",
         "PROXY TCP4 1.2.3.4 1.2.3.4 -1 2\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 01 2\r\n", "PROXY TCP5 1.2.3.4 1.2.3.4 1 2\r\n",
         "PROXY \r\n", "PROXY UNKNOWNX\r\n", "<stream:stream", "\r\n\r\nxxxxxxxxxxxx",
-        "PROXY UNKNOWN aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n",
+        "PROXY UNKNOWN aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(text(bad[i]).r, PROXY_BAD);
@@ -106,7 +107,8 @@ static void version_2(void **state)
 static void version_2_malformed(void **state)
 {
     static const char version[] = SIG "\x31\x11\0\x0c", command[] = SIG "\x22\x11\0\x0c", longer[] = SIG "\x21\x11\x04\x01",
-                      small[] = SIG "\x21\x11\0\x0b" "12345678901", none[] = SIG "\x21\x21\0\0", signature[] = "\r\n\r\n\0\r\nQUIX\n....";
+                      small[] = SIG "\x21\x11\0\x0b" "12345678901",
+                      none[] = SIG "\x21\x21\0\0", signature[] = "\r\n\r\n\0\r\nQUIX\n....";
     assert_int_equal(any(version, 16).r, PROXY_BAD);
     assert_int_equal(any(command, 16).r, PROXY_BAD);
     assert_int_equal(any(longer, 16).r, PROXY_BAD);

@@ -31,7 +31,13 @@ static int make_files(void **state)
 
 static int drop_files(void **state)
 {
+    const char *files[] = {file_default, file_wild, file_rsa};
     tls_certs_install(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        unlink(files[i]);
+        free((void *)files[i]);
+    }
+    drop_cert_dir();
     return 0;
 }
 
@@ -531,13 +537,15 @@ static void endpoint_hash(void **state)
     assert_int_equal(tls_cert_endpoint(found[0]->leaf, out), 32);
     assert_int_equal(tls_certs_choose(c, S("nobody.test"), true, found), 1);
     tls_certs_release(&c);
+    unlink(files[0]);
     free((void *)files[0]);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both), cmocka_unit_test(suites), cmocka_unit_test(burst), cmocka_unit_test(starttls), cmocka_unit_test(sni), cmocka_unit_test(reload),
+        cmocka_unit_test(both), cmocka_unit_test(suites), cmocka_unit_test(burst),
+        cmocka_unit_test(starttls), cmocka_unit_test(sni), cmocka_unit_test(reload),
         cmocka_unit_test(alpn), cmocka_unit_test(refused), cmocka_unit_test(only_13), cmocka_unit_test(renegotiation),
         cmocka_unit_test(bytewise), cmocka_unit_test(drops), cmocka_unit_test(overflow), cmocka_unit_test(options),
         cmocka_unit_test(certificates), cmocka_unit_test(endpoint_hash),
