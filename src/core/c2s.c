@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "core/access.h"
 #include "core/c2s_stream.h"
 #include "core/router.h"
@@ -14,7 +15,8 @@
 #include <stdlib.h>
 
 #define STALL_MS 60000 /* an unfinished stanza may wait this long for its next bytes */
-#define PRE_AUTH_STANZA_MAX 65536
+#define PRE_AUTH_STANZA_MAX 16384
+#define REASON_MAX 512 /* bytes of a reason that others see */
 
 static _Thread_local struct list streams;
 static _Thread_local unsigned streams_n;
@@ -55,7 +57,7 @@ void c2s_info(const struct c2s *c, const char **connection_out, struct ip *ip_ou
 
 void c2s_send(struct c2s *c, const struct stanza *s)
 {
-    if (c->state != C2S_BOUND)
+    if (c->state != C2S_BOUND || !c->session)
         return;
     /* Presence is for the resource it is given to (RFC 6121 §4.2.2); a message keeps the address it was sent to. */
     bool own = !jid_present(s->to) || (s->kind == STANZA_PRESENCE && jid_is_bare(s->to));
@@ -74,10 +76,29 @@ static void finish(struct c2s *c, const char *why)
     conn_close(c->conn);
 }
 
-void c2s_end(struct c2s *c, const char *condition, struct str text)
+/*
+ * Reasons come from administrators and go into the streams of other clients: only what XML allows (XML 1.0 §2.2), and no
+ * character cut in two.
+ */
+static struct str sayable(struct str text, char out[REASON_MAX])
 {
-    if (c->state == C2S_ENDED)
-        return;
+    size_t n = 0;
+    while (text.n) {
+        uint32_t cp;
+        unsigned used = utf8_decode(text, &cp);
+        bool ok = used && (cp >= 0x20 || cp == '\t' || cp == '\n' || cp == '\r') && cp != 0xFFFE && cp != 0xFFFF;
+        size_t w = ok ? used : 1;
+        if (n + w > REASON_MAX)
+            break;
+        memcpy(out + n, ok ? text.p : "?", w);
+        n += w;
+        text = str_n(text.p + (used ? used : 1), text.n - (used ? used : 1));
+    }
+    return str_n(out, n);
+}
+
+static void send_stream_error(struct c2s *c, const char *condition, struct str text)
+{
     if (!c->header_sent)
         c2s_send_header(c, STR_NULL, STR_NULL);
     struct buf *b = conn_out_begin(c->conn);
@@ -89,9 +110,17 @@ void c2s_end(struct c2s *c, const char *condition, struct str text)
     }
     buf_add_str(b, S("</stream:error></stream:stream>"));
     conn_out_end(c->conn);
-    char why[256];
+}
+
+void c2s_end(struct c2s *c, const char *condition, struct str text)
+{
+    char clean[REASON_MAX], why[REASON_MAX + 128];
+    if (c->state == C2S_ENDED)
+        return;
+    text = sayable(text, clean);
+    send_stream_error(c, condition, text);
     snprintf(why, sizeof why, text.n ? "Stream closed by local host: %.*s (%s)" : "Stream closed by local host: %.*s%s",
-             (int)(text.n > 128 ? 128 : text.n), text.p ? text.p : "", condition);
+             STR_ARG(text), condition);
     finish(c, why);
 }
 
@@ -111,7 +140,8 @@ static void on_xml_error(struct c2s *c)
         [XML_ERR_ENCODING] = {"unsupported-encoding", NULL},
         [XML_ERR_UTF8] = {"not-well-formed", "Invalid UTF-8"},
         [XML_ERR_STANZA_TOO_BIG] = {"policy-violation", "XML stanza is too big"},
-        [XML_ERR_LIMIT] = {"policy-violation", "Too deep, too many attributes or too long a name"},
+        [XML_ERR_LIMIT] = {"policy-violation", "Too deep, too many elements or attributes, or too long a name"},
+        [XML_ERR_TEXT] = {"bad-format", "Text between stanzas"},
     };
     enum xml_error e = xml_stream_error(c->xml);
     c2s_end(c, words[e].condition, str_of(words[e].text));
@@ -153,6 +183,8 @@ static size_t on_bytes(struct conn *conn, const char *data, size_t n)
 {
     struct c2s *c = conn_owner(conn);
     size_t pos = 0;
+    if (c->state == C2S_BOUND && timer_armed(&c->timer))
+        timer_stop(&c->timer); /* a stanza that now waits for us is no stall of the client */
     while (c->state != C2S_ENDED && !c->moving && !c->tls_asked) {
         struct arena *a = NULL;
         struct xml_el *el = NULL;
@@ -173,6 +205,7 @@ static void on_closed(struct conn *conn, const char *why)
     struct c2s *c = conn_owner(conn);
     char words[128];
     snprintf(words, sizeof words, "Connection failed: %s", why);
+    c->state = C2S_ENDED;
     session_close(&c->session, words);
     timer_stop(&c->timer);
     if (!c->moving) { /* one lost in transit between shards is on nobody's list */
@@ -189,8 +222,8 @@ static void on_overflow(struct conn *conn)
     struct c2s *c = conn_owner(conn);
     struct log_ctx ctx = {.jid = c->session ? jid_full(session_jid(c->session)) : STR_NULL};
     LOG_LIMITED(WARNING, "c2s", &ctx, "client does not read, output limit reached: closed");
-    session_close(&c->session, "Connection failed: does not read");
     c->state = C2S_ENDED;
+    session_close(&c->session, "Connection failed: does not read");
     conn_abort(conn, "does not read");
 }
 
@@ -247,6 +280,8 @@ void c2s_start_tls(struct c2s *c)
     c->tls_asked = true;
     c->state = C2S_HEADER;
     c->header_sent = false;
+    c->login->running = false; /* nothing learnt before TLS counts (RFC 6120 §5.4.3.3) */
+    c->login->offered = 0;
     c2s_write(c, S("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"));
     xml_stream_reset(c->xml);
     const struct vhost *h = c2s_vhost(c);
@@ -260,6 +295,12 @@ static void on_arrived_home(struct conn *conn)
     list_push(&streams, &c->link);
     streams_n++;
     timer_arm(&c->timer, (uint64_t)opt_int(config_current()->global, "negotiation_timeout"));
+    /* A reload may have come between the two shards: hosts are then numbered anew. */
+    const struct vhost *h = config_host(config_current(), c->login->host);
+    if (h)
+        c->host = h->index;
+    else
+        c2s_end(c, "host-gone", STR_NULL);
 }
 
 void c2s_authenticated(struct c2s *c)
@@ -294,16 +335,24 @@ unsigned c2s_shutdown_all(void)
     return streams_n;
 }
 
-void c2s_config_changed(const struct config *was, const struct config *now)
+void c2s_config_coming(const struct config *now)
 {
     LIST_EACH_SAFE(it, &streams) {
+        struct c2s *c = LIST_ENTRY(it, struct c2s, link);
+        const struct vhost *h = c2s_vhost(c);
+        if (h && !config_host(now, h->name))
+            c2s_end(c, "host-gone", STR_NULL);
+    }
+}
+
+void c2s_config_changed(const struct config *was, const struct config *now)
+{
+    LIST_EACH(it, &streams) {
         struct c2s *c = LIST_ENTRY(it, struct c2s, link);
         if (!c->host_known || c->host >= was->host_count)
             continue;
         const struct vhost *h = config_host(now, was->hosts[c->host].name);
-        if (h)
-            c->host = (uint16_t)h->index;
-        else
-            c2s_end(c, "host-gone", STR_NULL);
+        c->host_known = h != NULL;
+        c->host = h ? h->index : 0;
     }
 }

@@ -31,7 +31,9 @@ void c2s_stanza(struct c2s *c, struct stanza **s) YIELDS;
 unsigned c2s_shutdown_all(void);
 unsigned c2s_count(void);
 void c2s_shard_start(void);
-/* Host indices after a reload; streams of hosts that are gone end with host-gone. Before `was` is let go. */
+/* Before a reload takes effect: streams of hosts that go end with host-gone, while these hosts' modules still see it. */
+void c2s_config_coming(const struct config *now);
+/* Host indices after it. Before `was` is let go. */
 void c2s_config_changed(const struct config *was, const struct config *now);
 
 #endif

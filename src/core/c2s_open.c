@@ -189,8 +189,9 @@ void c2s_open(struct c2s *c, const struct xml_el *h)
         refuse(c, v->name, "host-unknown", "The stream was authenticated for another host");
         return;
     }
-    c->host = (uint16_t)v->index;
+    c->host = v->index;
     c->host_known = true;
+    c->login->host = arena_str(a, v->name);
     read_lang(c, h);
     c2s_send_header(c, v->name, from);
     c->state = c->login->authenticated ? C2S_BIND : C2S_AUTH;

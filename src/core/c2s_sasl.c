@@ -64,6 +64,16 @@ static void send_data(struct c2s *c, const char *element, struct str data)
     conn_out_end(c->conn);
 }
 
+/* A try is over; there are not many on one stream: each leaves something in the login's memory. */
+static bool count_try(struct c2s *c)
+{
+    c->login->running = c->login->challenged_empty = false;
+    if (++c->login->failures < TRIES_MAX)
+        return true;
+    c2s_end(c, "policy-violation", S("Too many unsuccessful attempts"));
+    return false;
+}
+
 static void fail(struct c2s *c, enum sasl_failure f, struct str text)
 {
     struct str name = sasl_failure_name(f);
@@ -78,18 +88,17 @@ static void fail(struct c2s *c, enum sasl_failure f, struct str text)
     }
     buf_add_str(b, S("</failure>"));
     conn_out_end(c->conn);
-    c->login->running = false;
-    if (++c->login->failures >= TRIES_MAX)
-        c2s_end(c, "policy-violation", S("Too many unsuccessful attempts"));
+    count_try(c);
 }
 
 /* For the person who watches the log and for tools that ban addresses. The password never gets here. */
 static void fail_login(struct c2s *c, struct str user, enum sasl_failure f)
 {
     char ip[IP_TEXT_MAX];
-    const struct vhost *h = c2s_vhost(c);
+    if (c->state != C2S_AUTH)
+        return; /* ended while the answer was under way */
     struct log_ctx ctx = {.ip = str_of(ip_print(conn_ip(c->conn), ip))};
-    LOG_LIMITED(INFO, "c2s", &ctx, "failed authentication for %.*s@%.*s: %.*s", STR_ARG(user), STR_ARG(h->name),
+    LOG_LIMITED(INFO, "c2s", &ctx, "failed authentication for %.*s@%.*s: %.*s", STR_ARG(user), STR_ARG(c->login->host),
                 STR_ARG(sasl_failure_name(f)));
     fail(c, f, STR_NULL);
 }
@@ -98,6 +107,8 @@ static void succeed(struct c2s *c, struct str user, struct str data)
 {
     struct c2s_login *l = c->login;
     char ip[IP_TEXT_MAX];
+    if (c->state != C2S_AUTH)
+        return; /* ended while the answer was under way: by a kick, a reload, the time */
     struct log_ctx ctx = {.ip = str_of(ip_print(conn_ip(c->conn), ip))};
     l->running = false;
     l->user = user;
@@ -114,10 +125,20 @@ static bool authzid_is_own(struct c2s *c, struct str authzid, struct str user)
 {
     struct jid j;
     return !authzid.n || (jid_parse(c->login->arena, authzid, &j) && jid_is_bare(j) && str_eq(jid_user(j), user) &&
-                          str_eq(jid_host(j), c2s_vhost(c)->name));
+                          str_eq(jid_host(j), c->login->host));
 }
 
 /* --- PLAIN --- */
+
+static bool out_of_reach(const struct error *err)
+{
+    return err->code == ERR_UNAVAILABLE || err->code == ERR_TIMEOUT;
+}
+
+static enum sasl_failure failure_of(const struct error *err)
+{
+    return out_of_reach(err) ? SASL_TEMPORARY_AUTH_FAILURE : SASL_NOT_AUTHORIZED;
+}
 
 static void plain(struct c2s *c, struct str msg) YIELDS;
 static void plain(struct c2s *c, struct str msg)
@@ -131,11 +152,10 @@ static void plain(struct c2s *c, struct str msg)
         fail_login(c, p.authcid, SASL_NOT_AUTHORIZED);
     else if (!authzid_is_own(c, p.authzid, user))
         fail_login(c, user, SASL_INVALID_AUTHZID);
-    else if (auth_check_password(c2s_vhost(c)->name, user, p.password, &err) == 0)
+    else if (auth_check_password(c->login->host, user, p.password, &err) == 0)
         succeed(c, user, STR_NULL);
     else
-        fail_login(c, user, err.code == ERR_UNAVAILABLE || err.code == ERR_TIMEOUT ? SASL_TEMPORARY_AUTH_FAILURE
-                                                                                   : SASL_NOT_AUTHORIZED);
+        fail_login(c, user, failure_of(&err));
 }
 
 /* --- SCRAM --- */
@@ -151,15 +171,14 @@ static bool find_keys(struct c2s *c, struct str user)
 {
     struct c2s_login *l = c->login;
     struct error err = ERROR_INIT;
-    struct str host = c2s_vhost(c)->name;
-    l->fake = !user.n || auth_scram_keys(l->arena, host, user, l->scram.hash, &l->keys, &err) != 0;
+    l->fake = !user.n || auth_scram_keys(l->arena, l->host, user, l->scram.hash, &l->keys, &err) != 0;
     if (!l->fake)
         return true;
-    if (err.code == ERR_UNAVAILABLE || err.code == ERR_TIMEOUT) {
+    if (out_of_reach(&err)) {
         fail_login(c, user, SASL_TEMPORARY_AUTH_FAILURE);
         return false;
     }
-    l->keys = scram_fake_keys(l->arena, l->scram.hash, l->scram.username, host, SCRAM_DEFAULT_ITERATIONS);
+    l->keys = scram_fake_keys(l->arena, l->scram.hash, l->scram.username, l->host, SCRAM_DEFAULT_ITERATIONS);
     return true;
 }
 
@@ -186,7 +205,7 @@ static void scram_first(struct c2s *c, struct str msg)
         fail_login(c, user, SASL_INVALID_AUTHZID);
         return;
     }
-    if (!find_keys(c, user))
+    if (!find_keys(c, user) || c->state != C2S_AUTH)
         return;
     l->user = user;
     l->running = true;
@@ -241,7 +260,8 @@ static void on_auth(struct c2s *c, struct xml_el *el)
         fail(c, SASL_ENCRYPTION_REQUIRED, STR_NULL);
         return;
     }
-    l->running = l->challenged_empty = false;
+    if (l->running && !count_try(c)) /* the exchange before was left unfinished */
+        return;
     if (!name.p)
         fail(c, SASL_MALFORMED_REQUEST, S("Missing attribute 'mechanism' in tag <auth/> qualified by namespace "
                                           "'urn:ietf:params:xml:ns:xmpp-sasl'"));

@@ -79,12 +79,12 @@ static bool from_is_own(struct c2s *c, struct stanza *s)
 }
 
 /* Messages without `to` are for the own account (RFC 6120 §10.3.1), IQs too (§10.3.3). */
-static bool read_to(struct c2s *c, struct stanza *s)
+static bool read_to(struct stanza *s)
 {
     struct str to = xml_attr_get(s->el, TOK_to);
     if (to.p)
         return jid_parse(s->arena, to, &s->to);
-    s->to = s->kind == STANZA_PRESENCE ? JID_NULL : jid_to_bare(session_jid(c->session));
+    s->to = s->kind == STANZA_PRESENCE ? JID_NULL : jid_to_bare(s->from);
     return true;
 }
 
@@ -158,12 +158,12 @@ void c2s_stanza(struct c2s *c, struct stanza **sp)
         c2s_end(c, "invalid-from", S("Improper 'from' attribute"));
         return;
     }
-    if (!read_to(c, s)) {
+    s->from = jid_copy(s->arena, session_jid(c->session)); /* the stanza may outlive the session */
+    if (!read_to(s)) {
         answer_malformed(c, s, bad_attr(s, "to", false));
         stanza_end(sp);
         return;
     }
-    s->from = jid_copy(s->arena, session_jid(c->session));
     stamp_lang(c, s);
     route(c, sp);
 }

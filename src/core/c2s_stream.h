@@ -20,6 +20,7 @@ enum c2s_state {
 /* Needed only until a resource is bound. Its arena may hold passwords and is wiped. */
 struct c2s_login {
     struct arena *arena;
+    struct str host;           /* a copy: names of the configuration may go while a fiber waits */
     struct str user;           /* prepared; set when authenticated */
     bool authenticated;
     unsigned offered;          /* mechanisms of the last features, SASL_MECH_BIT */
@@ -41,7 +42,7 @@ struct c2s {
     struct timer timer;        /* negotiation; later an unfinished stanza */
     uint8_t state;             /* enum c2s_state */
     bool header_sent, tls_asked, moving;
-    uint16_t host;             /* index in the configuration; valid once a header named it */
+    unsigned host;             /* index in the configuration; valid once a header named it */
     bool host_known;
     char lang[36];             /* of the client's header when it differs from the server's; RFC 5646 §4.4.1: 35 fit all */
 };

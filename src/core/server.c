@@ -93,6 +93,8 @@ static void put_in_force(struct config *c)
 {
     const struct config *was = config_current();
     struct config *keep = was ? config_hold(was) : NULL;
+    if (was)
+        c2s_config_coming(c);
     config_install(c);
     module_apply_config(c);
     account_config_changed(c);
@@ -296,6 +298,7 @@ void server_start(const struct server_env *e, struct config *c, const struct ser
     env = *e;
     first = c;
     hooks = *h;
+    end_asked = false;
     started_ms = clock_mono_ms();
 }
 
