@@ -11,11 +11,13 @@
 #include <malloc.h>
 
 #define TRIM_AFTER 256    /* dropped connections that are worth a look at the heap */
-#define TRIM_QUIET_MS 1000 /* without further drops: trimming under load would be undone at once */
+#define TRIM_LOOK_MS 1000
+#define TRIM_FEW 64        /* drops since the last look that do not count as a flood still going on: waiting for its end saves work */
+#define TRIM_LOOKS 10      /* but not for ever */
 
 static _Thread_local struct {
     struct list all;
-    unsigned count, dropped, seen;
+    unsigned count, dropped, seen, looks;
     bool ready, waiting;
     struct timer timer;
 } conns;
@@ -41,12 +43,12 @@ static void trim_fiber(void *arg)
 
 static void on_timer(struct timer *t)
 {
-    if (conns.seen != conns.dropped) {
+    if (conns.dropped - conns.seen > TRIM_FEW && ++conns.looks < TRIM_LOOKS) {
         conns.seen = conns.dropped;
-        timer_arm(t, TRIM_QUIET_MS);
+        timer_arm(t, TRIM_LOOK_MS);
         return;
     }
-    conns.dropped = conns.seen = 0;
+    conns.dropped = conns.looks = 0;
     fiber_run(trim_fiber, NULL);
 }
 
@@ -73,7 +75,8 @@ void conn_all_remove(struct conn *c)
     if (++conns.dropped < TRIM_AFTER || conns.waiting || rt_stopping())
         return;
     conns.waiting = true;
-    timer_arm(&conns.timer, TRIM_QUIET_MS);
+    conns.seen = 0;
+    timer_arm(&conns.timer, TRIM_LOOK_MS);
 }
 
 void conn_close_all(void)
