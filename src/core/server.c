@@ -210,25 +210,32 @@ int server_reload(struct error *err)
 
 /* --- the end --- */
 
+/* Streams say goodbye, other connections end after what is queued for them; with `*arg` everything ends at once. */
 static int shutdown_each(void *arg, void *slot, struct error *err)
 {
-    (void)arg;
     (void)err;
-    *(unsigned *)slot = c2s_shutdown_all();
+    c2s_shutdown_all();
+    if (*(bool *)arg)
+        conn_abort_all("server stops");
+    else
+        conn_close_all();
+    *(unsigned *)slot = conn_count_here();
     return 0;
 }
 
-/* Streams still closing, over all shards. */
-static unsigned close_streams(void) YIELDS;
-static unsigned close_streams(void)
+/* Connections still there, over all shards. */
+static unsigned close_connections(bool at_once) YIELDS;
+static unsigned close_connections(bool at_once)
 {
     struct arena *a = arena_new();
     void **slots = ARENA_ARRAY(a, void *, shard_count());
     for (unsigned i = 0; i < shard_count(); i++)
         slots[i] = ARENA_NEW(a, unsigned);
+    bool *arg = ARENA_NEW(a, bool);
+    *arg = at_once;
     struct error err = ERROR_INIT;
     unsigned left = 0;
-    if (mail_gather(shutdown_each, NULL, slots, a, CLOSE_MS, &err) == 0)
+    if (mail_gather(shutdown_each, arg, slots, a, CLOSE_MS, &err) == 0)
         for (unsigned i = 0; i < shard_count(); i++)
             left += *(unsigned *)slots[i];
     arena_release(&a);
@@ -244,8 +251,9 @@ static void end_fiber(void *arg)
     fiber_sleep(ANSWER_MS);
     listeners_stop();
     hooks.closing();
-    for (unsigned waited = 0; close_streams() && waited < CLOSE_MS; waited += 20)
+    for (unsigned waited = 0; close_connections(false) && waited < CLOSE_MS; waited += 20)
         fiber_sleep(20);
+    close_connections(true);
     rt_stop();
 }
 
