@@ -200,7 +200,8 @@ int account_user_sessions(struct arena *a, struct str user, struct str host, str
 static void end_session(struct session *s, enum kick_kind kind, struct str reason)
 {
     static const char *const conditions[] = {
-        [KICK_ADMIN] = "policy-violation", [KICK_SESSION] = "conflict", [KICK_REMOVED] = "conflict", [KICK_STOP] = "system-shutdown"};
+        [KICK_ADMIN] = "policy-violation", [KICK_SESSION] = "conflict", [KICK_REMOVED] = "conflict",
+        [KICK_STOP] = "system-shutdown"};
     struct str text = kind == KICK_ADMIN ? S("has been kicked") : kind == KICK_REMOVED ? S("User removed") : reason;
     if (s->owner)
         c2s_end(s->owner, conditions[kind], text);

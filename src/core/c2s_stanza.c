@@ -296,7 +296,8 @@ static void before_bound(struct c2s *c, struct stanza **sp)
 
 static void on_starttls(struct c2s *c, const struct xml_el *el)
 {
-    if (el->tok == TOK_starttls && c->state == C2S_AUTH && !conn_is_tls(c->conn) && c2s_listen(c)->starttls && c2s_listen(c)->tls_ctx)
+    const struct c2s_listen *l = c2s_listen(c);
+    if (el->tok == TOK_starttls && c->state == C2S_AUTH && !conn_is_tls(c->conn) && l->starttls && l->tls_ctx)
         c2s_start_tls(c);
     else { /* RFC 6120 §5.4.2.2: failure, then the stream ends */
         c2s_write(c, S("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"));

@@ -95,7 +95,8 @@ static void scene_close(struct scene *sc)
 static void got_presence(struct scene *sc, unsigned to, unsigned from, const char *attrs, const char *inner)
 {
     const char *end = *inner ? FMT(sc->a, ">%s</presence>", inner) : "/>";
-    CHECK_STR(taken(sc->of[to]), str_of(FMT(sc->a, "<presence to='%s/r%u' from='%s/r%u'%s%s", sc->ann, to, sc->ann, from, attrs, end)));
+    const char *want = FMT(sc->a, "<presence to='%s/r%u' from='%s/r%u'%s%s", sc->ann, to, sc->ann, from, attrs, end);
+    CHECK_STR(taken(sc->of[to]), str_of(want));
     buf_clear(&sc->of[to]->out);
 }
 
@@ -116,7 +117,8 @@ static void presence_body(void *arg)
     presence(sc.of[1], "<presence><status>x&lt;y</status></presence>");
     CHECK_STR(taken(sc.of[1]),
               str_of(FMT(sc.a, "<presence to='%s/r1' from='%s/r0'><show>away</show><priority>7</priority></presence>"
-                               "<presence to='%s/r1' from='%s/r1'><status>x&lt;y</status></presence>", sc.ann, sc.ann, sc.ann, sc.ann)));
+                               "<presence to='%s/r1' from='%s/r1'><status>x&lt;y</status></presence>",
+                         sc.ann, sc.ann, sc.ann, sc.ann)));
     buf_clear(&sc.of[1]->out);
     got_presence(&sc, 0, 1, "", "<status>x&lt;y</status>");
     SAID(sc.of[2], ""); /* not available: nothing */

@@ -268,6 +268,12 @@ static void send_plain(struct wire *w, const char *user, const char *password)
     put(w, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>", encoded(raw, (size_t)n));
 }
 
+/* A first message of ann's; nothing here ever finishes it. */
+static void send_scram(struct wire *w)
+{
+    put(w, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>%s</auth>", encoded("n,,n=ann,r=abcdefgh", 19));
+}
+
 static struct wire *authenticated(const char *user, const char *host)
 {
     struct wire *w = wire_open();
@@ -472,13 +478,12 @@ static void first_conversation(void **state)
 /* Exchanges that are begun and never finished are tries too: each leaves something in memory. */
 static void unfinished(void)
 {
-    static const char first[] = "n,,n=ann,r=abcdefgh";
     add_user("ann", "a.example");
     struct wire *w = wire_open();
     header(w, "a.example");
     until(w, "</stream:features>");
     for (unsigned i = 0; i < 20; i++)
-        put(w, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>%s</auth>", encoded(first, sizeof(first) - 1));
+        send_scram(w);
     const char *all = to_the_end(w);
     unsigned challenges = 0;
     for (const char *p = all; (p = strstr(p, "<challenge ")); p++)
@@ -499,7 +504,7 @@ static void unfinished(void)
     w = wire_open();
     header(w, "a.example");
     until(w, "</stream:features>");
-    put(w, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>%s</auth>", encoded(first, sizeof(first) - 1));
+    send_scram(w);
     until(w, "</challenge>");
     put(w, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'/>");
     until(w, "<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
@@ -523,8 +528,7 @@ static void ended_while_checking(void)
         until(w, "</stream:features>");
         __atomic_store_n(&hold.reads, true, __ATOMIC_RELEASE);
         if (i)
-            put(w, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>%s</auth>",
-                encoded("n,,n=ann,r=abcdefgh", 19));
+            send_scram(w);
         else
             send_plain(w, "ann", "secret");
         await_held();
@@ -813,7 +817,8 @@ static void while_waiting(void)
     add_user("ann", "a.example");
     struct wire *watcher = online("ann", "a.example", "watcher");
     struct wire *w = login("ann", "a.example", "r");
-    put(w, "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq><message to='ann@a.example/watcher'><body>after</body></message>");
+    put(w, "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>"
+           "<message to='ann@a.example/watcher'><body>after</body></message>");
     await_held();
     snprintf(kick_reason, sizeof(kick_reason), "enough");
     inside(0, do_kick, (void *)(uintptr_t)"r");

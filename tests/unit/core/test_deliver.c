@@ -154,9 +154,11 @@ static struct str resources_that_got_one(struct scene *sc)
 {
     struct str got = STR_NULL;
 
-    for (size_t i = 0; i < sc->n; i++)
+    for (size_t i = 0; i < sc->n; i++) {
+        struct str name = jid_res(session_jid(sc->of[i]->session));
         if (sc->of[i]->out.n)
-            got = arena_printf(sc->a, "%.*s%s%.*s", STR_ARG(got), got.n ? " " : "", STR_ARG(jid_res(session_jid(sc->of[i]->session))));
+            got = arena_printf(sc->a, "%.*s%s%.*s", STR_ARG(got), got.n ? " " : "", STR_ARG(name));
+    }
     return got;
 }
 
@@ -228,7 +230,8 @@ static void addresses(void *arg)
     route(FMT(a, "<iq type='get' id='7' from='%s/s' to='%s/none'><q xmlns='test:q'><i/></q></iq>", bob, ann));
     CHECK_STR(taken(b), str_of(FMT(a, "<iq to='%s/s' from='%s/none' type='error' id='7'><q xmlns='test:q'><i/></q>"
                                       "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
-                                      "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>User session not found</text>"
+                                      "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>"
+                                      "User session not found</text>"
                                       "</error></iq>", bob, ann)));
     stream_free(b);
     stream_free(c);
