@@ -15,7 +15,8 @@
 #include <stdlib.h>
 
 #define STALL_MS 60000 /* an unfinished stanza may wait this long for its next bytes */
-#define PRE_AUTH_STANZA_MAX 16384
+#define PRE_AUTH_STANZA_MAX 65536
+#define PRE_AUTH_ELEMENTS_MAX 64 /* strangers get no tree of thousands of elements */
 #define REASON_MAX 512 /* bytes of a reason that others see */
 
 static _Thread_local struct list streams;
@@ -100,7 +101,7 @@ static struct str sayable(struct str text, char out[REASON_MAX])
 static void send_stream_error(struct c2s *c, const char *condition, struct str text)
 {
     if (!c->header_sent)
-        c2s_send_header(c, STR_NULL, STR_NULL);
+        c2s_send_header(c, STR_NULL, STR_NULL, S("1.0"));
     struct buf *b = conn_out_begin(c->conn);
     buf_printf(b, "<stream:error><%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>", condition);
     if (text.n) {
@@ -244,16 +245,13 @@ static void set_shaper(struct c2s *c, const struct vhost *h, struct jid who)
     conn_set_shaper(c->conn, rate, burst);
 }
 
-static size_t stanza_limit(const struct c2s *c)
+static struct xml_limits limits_of(const struct c2s *c)
 {
     size_t max = c2s_listen(c)->max_stanza;
-    return !c->login || c->login->authenticated || (max && max < PRE_AUTH_STANZA_MAX) ? max : PRE_AUTH_STANZA_MAX;
-}
-
-static void set_limits(struct c2s *c)
-{
-    struct xml_limits limits = {.max_stanza = stanza_limit(c)};
-    xml_stream_set_limits(c->xml, &limits);
+    if (c->login->authenticated)
+        return (struct xml_limits){.max_stanza = max};
+    return (struct xml_limits){.max_stanza = max && max < PRE_AUTH_STANZA_MAX ? max : PRE_AUTH_STANZA_MAX,
+                               .max_elements = PRE_AUTH_ELEMENTS_MAX};
 }
 
 void c2s_accept(struct conn *conn)
@@ -264,7 +262,8 @@ void c2s_accept(struct conn *conn)
     arena_mark_secret(l->arena);
     c->conn = conn;
     c->login = l;
-    c->xml = xml_stream_new(&(struct xml_limits){.max_stanza = stanza_limit(c)});
+    struct xml_limits limits = limits_of(c);
+    c->xml = xml_stream_new(&limits);
     timer_setup(&c->timer, on_timer);
     timer_arm(&c->timer, (uint64_t)opt_int(config_current()->global, "negotiation_timeout"));
     list_push(&streams, &c->link);
@@ -311,7 +310,8 @@ void c2s_authenticated(struct c2s *c)
     c->state = C2S_HEADER;
     c->header_sent = false;
     xml_stream_reset(c->xml);
-    set_limits(c);
+    struct xml_limits limits = limits_of(c);
+    xml_stream_set_limits(c->xml, &limits);
     set_shaper(c, h, who);
     /* A stream belongs to the tables of one shard: it leaves these before it travels. */
     c->moving = true;

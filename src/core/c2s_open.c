@@ -17,13 +17,14 @@ static void add_attr(struct buf *b, const char *name, struct str value)
 }
 
 /* The id must not be guessable (RFC 6120 §4.7.3). The language is the server's: what the client's own is, is stamped on stanzas. */
-void c2s_send_header(struct c2s *c, struct str from, struct str to)
+void c2s_send_header(struct c2s *c, struct str from, struct str to, struct str version)
 {
     char id[21];
     rand_token(id, 20);
     struct buf *b = conn_out_begin(c->conn);
-    buf_printf(b, "<?xml version='1.0'?><stream:stream id='%s' version='1.0' xml:lang='en' "
-                  "xmlns:stream='http://etherx.jabber.org/streams'", id);
+    buf_printf(b, "<?xml version='1.0'?><stream:stream id='%s'", id);
+    add_attr(b, "version", version);
+    buf_add_str(b, S(" xml:lang='en' xmlns:stream='http://etherx.jabber.org/streams'"));
     add_attr(b, "to", to);
     add_attr(b, "from", from);
     buf_add_str(b, S(" xmlns='jabber:client'>"));
@@ -100,7 +101,7 @@ static void refuse(struct c2s *c, struct str from, const char *condition, const 
         vsnprintf(text, sizeof text, fmt, ap);
         va_end(ap);
     }
-    c2s_send_header(c, from, STR_NULL);
+    c2s_send_header(c, from, STR_NULL, S("1.0"));
     c2s_end(c, condition, str_of(text));
 }
 
@@ -116,17 +117,23 @@ static bool check_root(struct c2s *c, const struct xml_el *h, struct str to)
     return false;
 }
 
-/* "1.0"; anything of major version 1 will do (RFC 6120 §4.7.5). */
-static bool check_version(struct c2s *c, struct str version, struct str to)
+/*
+ * The lower of the client's version and ours goes back; a client without one, or below 1.0, knows no features
+ * (RFC 6120 §4.7.5).
+ */
+static bool settle_version(struct c2s *c, struct str theirs, struct str to, struct str *ours_out)
 {
-    struct str rest = version, major = STR_NULL;
-    int64_t n = 0;
-    if (!version.n || (str_split(&rest, '.', &major) && str_to_i64(major, &n) && n < 2 && n >= 0))
-        return true;
-    if (n >= 2)
+    struct str rest = theirs, major = STR_NULL;
+    int64_t n = 0, minor = 0;
+    bool good = !theirs.n || (theirs.n < 16 && str_split(&rest, '.', &major) && str_to_i64(major, &n) && n >= 0 &&
+                              str_to_i64(rest, &minor) && minor >= 0);
+    *ours_out = n == 0 ? theirs : S("1.0");
+    if (!good)
+        refuse(c, STR_NULL, "bad-format", "Bad value of attribute 'version'");
+    else if (n > 1)
         refuse(c, to, "unsupported-version", NULL);
     else
-        refuse(c, STR_NULL, "bad-format", "Bad value of attribute 'version'");
+        return true;
     return false;
 }
 
@@ -179,11 +186,11 @@ void c2s_open(struct c2s *c, const struct xml_el *h)
         c2s_end(c, "not-well-formed", STR_NULL);
         return;
     }
-    struct str to = xml_attr_get(h, TOK_to), version = xml_attr_get(h, TOK_version), from;
+    struct str to = xml_attr_get(h, TOK_to), version, from;
     if (!check_root(c, h, to) || !read_from(c, a, h, &from))
         return;
     const struct vhost *v = find_host(c, a, to);
-    if (!v || !check_version(c, version, v->name))
+    if (!v || !settle_version(c, xml_attr_get(h, TOK_version), v->name, &version))
         return;
     if (c->host_known && c->login->authenticated && c->host != v->index) {
         refuse(c, v->name, "host-unknown", "The stream was authenticated for another host");
@@ -193,8 +200,8 @@ void c2s_open(struct c2s *c, const struct xml_el *h)
     c->host_known = true;
     c->login->host = arena_str(a, v->name);
     read_lang(c, h);
-    c2s_send_header(c, v->name, from);
+    c2s_send_header(c, v->name, from, version);
     c->state = c->login->authenticated ? C2S_BIND : C2S_AUTH;
-    if (version.n) /* RFC 6120 §4.7.5: a peer without version knows no features */
+    if (str_eq(version, S("1.0")))
         send_features(c);
 }

@@ -144,6 +144,11 @@ static void route(struct c2s *c, struct stanza **sp)
     }
 }
 
+static bool is_subscription(const struct stanza *s)
+{
+    return s->kind == STANZA_PRESENCE && s->type >= ST_SUBSCRIBE && s->type <= ST_UNSUBSCRIBED;
+}
+
 void c2s_stanza(struct c2s *c, struct stanza **sp)
 {
     struct stanza *s = *sp;
@@ -159,6 +164,8 @@ void c2s_stanza(struct c2s *c, struct stanza **sp)
         return;
     }
     s->from = jid_copy(s->arena, session_jid(c->session)); /* the stanza may outlive the session */
+    if (is_subscription(s))
+        s->from = jid_to_bare(s->from); /* RFC 6121 §3.1.2: it is the account that asks */
     if (!read_to(s)) {
         answer_malformed(c, s, bad_attr(s, "to", false));
         stanza_end(sp);

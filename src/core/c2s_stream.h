@@ -49,7 +49,7 @@ struct c2s {
 
 /* core/c2s_open.c */
 void c2s_open(struct c2s *c, const struct xml_el *header);
-void c2s_send_header(struct c2s *c, struct str from, struct str to);
+void c2s_send_header(struct c2s *c, struct str from, struct str to, struct str version);
 /* core/c2s_sasl.c: an element of urn:ietf:params:xml:ns:xmpp-sasl */
 void c2s_sasl(struct c2s *c, struct xml_el *el) YIELDS;
 unsigned c2s_mechanisms(const struct c2s *c);
