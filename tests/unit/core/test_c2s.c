@@ -382,7 +382,7 @@ static bool timer_was_armed;
 static void on_roster(struct iq *iq)
 {
     struct account *a = account_find(jid_user(iq->stanza->from), jid_host(iq->stanza->from));
-    timer_was_armed = timer_armed(&LIST_ENTRY(a->sessions.next, struct session, link)->owner->timer);
+    timer_was_armed = timer_armed(&session_find(a, jid_res(iq->stanza->from))->owner->timer);
     hold_here();
     iq_result_empty(iq);
 }
