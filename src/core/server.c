@@ -182,11 +182,10 @@ static int apply(struct load_job *j, struct error *err)
     return listeners_apply(j->config, err);
 }
 
-static int reload_on_main(void *arg, struct error *err) YIELDS;
-static int reload_on_main(void *arg, struct error *err)
+static int load_and_apply(struct error *err) YIELDS;
+static int load_and_apply(struct error *err)
 {
     struct load_job j = {0};
-    (void)arg;
     pool_run(pool_general(), load_blocking, &j);
     if (!j.config) {
         *err = j.err;
@@ -197,6 +196,20 @@ static int reload_on_main(void *arg, struct error *err)
     config_release(&j.config);
     if (rc == 0)
         LOG(INFO, "server", NULL, "configuration reloaded");
+    return rc;
+}
+
+/* One at a time: each sees the files as they are when its turn has come, so the last one asked for is the one in force. */
+static int reload_on_main(void *arg, struct error *err) YIELDS;
+static int reload_on_main(void *arg, struct error *err)
+{
+    static bool reloading;
+    (void)arg;
+    while (reloading)
+        fiber_sleep(5);
+    reloading = true;
+    int rc = load_and_apply(err);
+    reloading = false;
     return rc;
 }
 
