@@ -10,8 +10,8 @@ static int check_auth(const struct vhost *h, struct error *err)
     size_t n = opt_list(h->options, "auth_method", &methods);
     for (size_t i = 0; i < n; i++)
         if (!str_eq(methods[i], S("mnesia")) && !str_eq(methods[i], S("internal")) && !str_eq(methods[i], S("sql")))
-            return err_set(err, ERR_CONFIG, "host %.*s: auth_method '%.*s' is not supported yet; 'mnesia' (the embedded store) and 'sql' are",
-                           STR_ARG(h->name), STR_ARG(methods[i]));
+            return err_set(err, ERR_CONFIG, "host %.*s: auth_method '%.*s' is not supported yet; 'mnesia' (the embedded store) "
+                                            "and 'sql' are", STR_ARG(h->name), STR_ARG(methods[i]));
     return 0;
 }
 
@@ -30,18 +30,20 @@ static int check_store(const struct config *c, const struct vhost *h, struct err
 {
     bool global_sql = str_eq(opt_str(c->global, "default_db"), S("sql"));
     struct str type = opt_str(h->options, "sql_type");
-    if (lists(h->options, "auth_method", S("sql")) != global_sql || str_eq(opt_str(h->options, "default_db"), S("sql")) != global_sql)
+    bool sql = str_eq(opt_str(h->options, "default_db"), S("sql"));
+    if (lists(h->options, "auth_method", S("sql")) != global_sql || sql != global_sql)
         return err_set(err, ERR_CONFIG, "host %.*s: all data of all hosts is in one place for now: set default_db to 'sql' for "
                                         "everything, or leave it and auth_method out", STR_ARG(h->name));
     if (!global_sql)
         return 0;
     if (!str_eq(type, S("sqlite")))
-        return err_set(err, ERR_CONFIG, "host %.*s: sql_type '%.*s' is not supported yet; 'sqlite' is", STR_ARG(h->name), STR_ARG(type));
+        return err_set(err, ERR_CONFIG, "host %.*s: sql_type '%.*s' is not supported yet; 'sqlite' is", STR_ARG(h->name),
+                       STR_ARG(type));
     if (!str_eq(opt_str(h->options, "sql_database"), opt_str(c->global, "sql_database")))
         return err_set(err, ERR_CONFIG, "host %.*s: an sql_database of its own is not supported yet", STR_ARG(h->name));
     if (c->host_count > 1 && !opt_bool(c->global, "new_sql_schema"))
-        return err_set(err, ERR_CONFIG, "%zu hosts in one database need new_sql_schema: true (the default schema does not say whose a row is)",
-                       c->host_count);
+        return err_set(err, ERR_CONFIG, "%zu hosts in one database need new_sql_schema: true (the default schema does not say "
+                                        "whose a row is)", c->host_count);
     return 0;
 }
 

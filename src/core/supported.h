@@ -1,4 +1,7 @@
-/* What a configuration asks for that must not be passed over with a warning: accounts or data would be looked for in the wrong place. */
+/*
+ * What a configuration asks for that must not be passed over with a warning: accounts or data would be looked for in the
+ * wrong place.
+ */
 #ifndef CORE_SUPPORTED_H
 #define CORE_SUPPORTED_H
 

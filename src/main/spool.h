@@ -4,7 +4,10 @@
 
 #include "base/err.h"
 
-/* Makes the folder when missing (0750), locks it, writes cjabberd.pid: process id and, on a second line, the log file (may be NULL). */
+/*
+ * Makes the folder when missing (0750), locks it, writes cjabberd.pid: process id and, on a second line, the log file
+ * (may be NULL).
+ */
 int spool_lock(const char *dir, const char *log_file, struct error *err);
 void spool_unlock(void);
 

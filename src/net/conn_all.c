@@ -12,8 +12,9 @@
 
 #define TRIM_AFTER 256    /* dropped connections that are worth a look at the heap */
 #define TRIM_LOOK_MS 1000
-#define TRIM_FEW 64        /* drops since the last look that do not count as a flood still going on: waiting for its end saves work */
-#define TRIM_LOOKS 10      /* but not for ever */
+/* More drops than this since the last look: a flood goes on, and waiting for its end saves work, though not for ever. */
+#define TRIM_FEW 64
+#define TRIM_LOOKS 10
 
 static _Thread_local struct {
     struct list all;

@@ -386,7 +386,8 @@ int main(void)
             cmocka_unit_test(characters),
         cmocka_unit_test(bad_characters), cmocka_unit_test(bad_utf8), cmocka_unit_test(bad_syntax),
         cmocka_unit_test(restricted), cmocka_unit_test(namespaces), cmocka_unit_test(unusual_headers),
-        cmocka_unit_test(text_between_stanzas), cmocka_unit_test(limits), cmocka_unit_test(large), cmocka_unit_test(pulls_one_at_a_time),
+        cmocka_unit_test(text_between_stanzas), cmocka_unit_test(limits), cmocka_unit_test(large),
+        cmocka_unit_test(pulls_one_at_a_time),
         cmocka_unit_test(dead_after_an_error), cmocka_unit_test(errors_come_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
