@@ -646,13 +646,14 @@ def section(name, kept):
 
 
 def write_results(options, results, failures):
-    """One section for each choice of modules; a run replaces its own."""
+    """One section for each choice of modules; a run replaces the scenarios it ran."""
     path = os.path.join(HERE, "results.json")
     kept = {}
     with contextlib.suppress(OSError, ValueError), open(path) as f:
         kept = json.load(f)
     env = kept["environment"] = environment()
-    kept[options.modules] = {"quick": options.quick, "runs": options.runs, "scenarios": results, "failures": failures}
+    before = kept.get(options.modules, {}).get("scenarios", {})
+    kept[options.modules] = {"quick": options.quick, "runs": options.runs, "scenarios": {**before, **results}, "failures": failures}
     with open(path, "w") as f:
         json.dump(kept, f, indent=1, sort_keys=True)
         f.write("\n")
