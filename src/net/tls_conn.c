@@ -356,16 +356,23 @@ static bool export_binding(SSL *ssl, unsigned char out[32])
                                       0, 1) == 1;
 }
 
-/* No record has been sent or read with the new keys yet, because there are no session tickets: both counts begin at zero. */
+/*
+ * No record has been sent or read with the new keys yet, because there are no session tickets: both counts begin at zero.
+ * Bytes behind the client's Finished are in cipher_in, because OpenSSL asks for one record at a time; should it hold some
+ * all the same, or know a cipher suite that is not ours, the connection stays with it.
+ */
 static void take_over(struct tls_conn *t)
 {
     const SSL_CIPHER *suite = SSL_get_current_cipher(t->ssl);
     struct handshake *hs = t->hs;
+    unsigned code = SSL_SESSION_get_max_fragment_length(SSL_get0_session(t->ssl)); /* 1 to 4: 512 to 4096 bytes */
     if (SSL_version(t->ssl) != TLS1_3_VERSION || !suite || hs->secret_n[0] != hs->secret_n[1] || SSL_has_pending(t->ssl))
         return;
     t->keys = tls_keys_new(SSL_CIPHER_get_protocol_id(suite), hs->secret[0], hs->secret[1], hs->secret_n[0]);
     if (!t->keys)
         return;
+    if (code >= TLSEXT_max_fragment_length_512 && code <= TLSEXT_max_fragment_length_4096)
+        tls_keys_set_fragment(t->keys, (uint16_t)(256 << code));
     if (!export_binding(t->ssl, t->exporter))
         abort(); /* cannot fail after a handshake */
     t->leaf = SSL_get_certificate(t->ssl);
@@ -517,8 +524,6 @@ bool tls_conn_seals(const struct tls_conn *t)
 
 void tls_conn_seal(struct tls_conn *t, const char *p, size_t n, struct buf *out)
 {
-    if (tls_keys_update_due(t->keys))
-        tls_keys_update(t->keys, out);
     tls_keys_seal(t->keys, TLS_CONTENT_DATA, p, n, out);
 }
 

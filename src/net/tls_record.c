@@ -1,24 +1,22 @@
 /*
  * Records of TLS 1.3. Owns the traffic keys of a connection; the cipher contexts belong to the thread and are keyed for
  * the connection that uses them, so that a connection keeps no key schedule. Runs on the connection's shard; suspends
- * never. Leaves out: the handshake, every other protocol version, fragmented post-handshake messages (a KeyUpdate has
- * five bytes, nobody splits it).
+ * never. Leaves out: the handshake, every other protocol version.
  */
 #include "net/tls_record.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "net/net_shard.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #define TAG 16
 #define NONCE 12
 #define KEY_MAX 32
-/* §5.5: AES-GCM is good for 2^24.5 full records. */
-#define RECORDS_PER_KEY ((uint64_t)1 << 24)
 /* Records without bytes of the application in a row; more only burn time. */
 #define EMPTY_MAX 32
 #define KEY_UPDATE 24
@@ -42,12 +40,18 @@ struct direction {
 
 struct tls_keys {
     struct direction rd, wr;
+    uint16_t fragment; /* most content bytes of a record */
     uint8_t suite, empty;
+    uint8_t part_n;    /* bytes of a KeyUpdate whose rest comes in another record */
     bool update_due;
 };
 
+/* §5.5: AES-GCM is good for 2^24.5 full records. */
+uint64_t tls_records_per_key = (uint64_t)1 << 24;
+
 /* --- cipher contexts of the thread --- */
 static EVP_CIPHER *ciphers[SUITES];
+static EVP_MAC *hmac;
 static pthread_once_t ciphers_once = PTHREAD_ONCE_INIT;
 static uint64_t last_id; /* atomic */
 
@@ -55,9 +59,11 @@ static __thread struct {
     EVP_CIPHER_CTX *ctx;
     uint64_t id; /* the key it holds */
 } contexts[SUITES][2];
+static __thread EVP_MAC_CTX *macs[2]; /* HMAC of SHA-256 and of SHA-384; what OpenSSL looks up by name is looked up once */
 
 static void fetch_ciphers(void)
 {
+    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     for (unsigned i = 0; i < SUITES; i++)
         ciphers[i] = EVP_CIPHER_fetch(NULL, suites[i].cipher, NULL);
 }
@@ -70,9 +76,26 @@ static void drop_contexts(void)
             contexts[i][w].ctx = NULL;
             contexts[i][w].id = 0;
         }
+    for (unsigned i = 0; i < 2; i++) {
+        EVP_MAC_CTX_free(macs[i]);
+        macs[i] = NULL;
+    }
 }
 
-/* Set up for one record of the direction: nonce is the sequence number over the IV (§5.3). */
+/* The key of a connection that is gone does not stay in the thread's context either. */
+static void forget(unsigned suite, const struct direction *d, bool sealing)
+{
+    if (contexts[suite][sealing].id != d->id)
+        return;
+    EVP_CIPHER_CTX_free(contexts[suite][sealing].ctx); /* wipes */
+    contexts[suite][sealing].ctx = NULL;
+    contexts[suite][sealing].id = 0;
+}
+
+/*
+ * Set up for one record of the direction: nonce is the sequence number over the IV (§5.3). It does not wrap: 2^64 records
+ * take centuries, and the write key changes long before.
+ */
 static EVP_CIPHER_CTX *prepare(unsigned suite, struct direction *d, bool sealing)
 {
     EVP_CIPHER_CTX **ctx = &contexts[suite][sealing].ctx;
@@ -94,6 +117,20 @@ static EVP_CIPHER_CTX *prepare(unsigned suite, struct direction *d, bool sealing
 }
 
 /* --- keys (§7.1, §7.3) --- */
+static EVP_MAC_CTX *mac_of(const struct suite *s)
+{
+    bool sha384 = s->secret_n == 48;
+    EVP_MAC_CTX **m = &macs[sha384];
+    OSSL_PARAM params[] = {OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, sha384 ? "SHA384" : "SHA256", 6), OSSL_PARAM_END};
+    if (*m)
+        return *m;
+    *m = EVP_MAC_CTX_new(hmac);
+    net_shard_on_exit(drop_contexts);
+    if (!*m || EVP_MAC_CTX_set_params(*m, params) != 1)
+        abort();
+    return *m;
+}
+
 static void expand_label(const struct suite *s, const uint8_t *secret, const char *label, uint8_t *out, size_t n)
 {
     uint8_t info[64], block[EVP_MAX_MD_SIZE];
@@ -106,10 +143,20 @@ static void expand_label(const struct suite *s, const uint8_t *secret, const cha
     at += 6 + label_n;
     info[at++] = 0; /* no context */
     info[at++] = 1; /* the first and only block of HKDF-Expand: n is never longer than the hash */
-    if (!HMAC(s->secret_n == 48 ? EVP_sha384() : EVP_sha256(), secret, s->secret_n, info, at, block, NULL))
+    EVP_MAC_CTX *m = mac_of(s);
+    size_t block_n;
+    if (EVP_MAC_init(m, secret, s->secret_n, NULL) != 1 || EVP_MAC_update(m, info, at) != 1 ||
+        EVP_MAC_final(m, block, &block_n, sizeof(block)) != 1 || block_n != s->secret_n)
         abort();
     memcpy(out, block, n);
     secret_wipe(block, sizeof(block));
+}
+
+/* The context keeps the pads of its last key. */
+static void mac_forget(const struct suite *s)
+{
+    static const uint8_t zeros[TLS_SECRET_MAX];
+    EVP_MAC_init(mac_of(s), zeros, s->secret_n, NULL);
 }
 
 static void derive(const struct suite *s, struct direction *d)
@@ -127,29 +174,39 @@ static void next_generation(const struct suite *s, struct direction *d)
     memcpy(d->secret, next, s->secret_n);
     secret_wipe(next, sizeof(next));
     derive(s, d);
+    mac_forget(s);
 }
 
 struct tls_keys *tls_keys_new(uint16_t suite, const uint8_t *read_secret, const uint8_t *write_secret, size_t secret_n)
 {
     pthread_once(&ciphers_once, fetch_ciphers);
     for (unsigned i = 0; i < SUITES; i++) {
-        if (suites[i].id != suite || suites[i].secret_n != secret_n || !ciphers[i])
+        if (suites[i].id != suite || suites[i].secret_n != secret_n || !ciphers[i] || !hmac)
             continue;
         struct tls_keys *k = MEM_NEW(struct tls_keys);
         k->suite = (uint8_t)i;
+        k->fragment = TLS_RECORD_PLAIN_MAX;
         memcpy(k->rd.secret, read_secret, secret_n);
         memcpy(k->wr.secret, write_secret, secret_n);
         derive(&suites[i], &k->rd);
         derive(&suites[i], &k->wr);
+        mac_forget(&suites[i]);
         return k;
     }
     return NULL;
+}
+
+void tls_keys_set_fragment(struct tls_keys *k, uint16_t bytes)
+{
+    k->fragment = bytes;
 }
 
 void tls_keys_delete(struct tls_keys **k)
 {
     if (!*k)
         return;
+    forget((*k)->suite, &(*k)->rd, false);
+    forget((*k)->suite, &(*k)->wr, true);
     secret_wipe(*k, sizeof(**k));
     free(*k);
     *k = NULL;
@@ -166,37 +223,41 @@ static bool decrypt(struct tls_keys *k, uint8_t *p, size_t n)
            EVP_CipherUpdate(ctx, body, &len, body, (int)(n - TAG)) == 1 && EVP_CipherFinal_ex(ctx, body, &len) == 1;
 }
 
-/* §4.6.3: the only message that may follow a handshake without tickets and client certificates. */
+static enum tls_open fail(enum tls_alert *out, enum tls_alert alert)
+{
+    *out = alert;
+    return TLS_OPEN_FAIL;
+}
+
+/*
+ * §4.6.3: KeyUpdate is the only message that may follow a handshake without tickets and client certificates. It may be
+ * split over records (§5.1); its last byte ends its record, because the key changes there.
+ */
 static enum tls_open on_handshake(struct tls_keys *k, const uint8_t *p, size_t n, enum tls_alert *alert)
 {
-    if (n != 5 || p[0] != KEY_UPDATE || p[1] != 0 || p[2] != 0 || p[3] != 1) {
-        *alert = TLS_ALERT_UNEXPECTED_MESSAGE;
-        return TLS_OPEN_FAIL;
-    }
-    if (p[4] > 1) {
-        *alert = TLS_ALERT_ILLEGAL_PARAMETER;
-        return TLS_OPEN_FAIL;
-    }
+    static const uint8_t head[4] = {KEY_UPDATE, 0, 0, 1};
+    for (; n && k->part_n < sizeof(head); p++, n--, k->part_n++)
+        if (*p != head[k->part_n])
+            return fail(alert, k->part_n ? TLS_ALERT_DECODE_ERROR : TLS_ALERT_UNEXPECTED_MESSAGE);
+    if (!n)
+        return TLS_OPEN_NOTHING;
+    k->part_n = 0;
+    if (n != 1)
+        return fail(alert, TLS_ALERT_UNEXPECTED_MESSAGE);
+    if (*p > 1)
+        return fail(alert, TLS_ALERT_ILLEGAL_PARAMETER);
     next_generation(&suites[k->suite], &k->rd);
-    k->update_due |= p[4] == 1;
+    k->update_due |= *p == 1;
     return TLS_OPEN_NOTHING;
 }
 
 static enum tls_open on_alert(const uint8_t *p, size_t n, enum tls_alert *alert)
 {
-    if (n != 2) {
-        *alert = TLS_ALERT_DECODE_ERROR;
-        return TLS_OPEN_FAIL;
-    }
+    if (n != 2)
+        return fail(alert, TLS_ALERT_DECODE_ERROR);
     if (p[1] == TLS_ALERT_CLOSE_NOTIFY)
         return TLS_OPEN_CLOSED;
     return p[1] == TLS_ALERT_USER_CANCELED ? TLS_OPEN_NOTHING : TLS_OPEN_ALERT;
-}
-
-static enum tls_open fail(enum tls_alert *out, enum tls_alert alert)
-{
-    *out = alert;
-    return TLS_OPEN_FAIL;
 }
 
 bool tls_keys_complete(const uint8_t *p, size_t n)
@@ -232,8 +293,10 @@ enum tls_open tls_keys_open(struct tls_keys *k, uint8_t *p, size_t n, size_t *us
     if (!m)
         return fail(alert_out, TLS_ALERT_UNEXPECTED_MESSAGE);
     uint8_t type = body[--m];
-    if (m > TLS_RECORD_PLAIN_MAX)
+    if (m > k->fragment || len - TAG > TLS_RECORD_PLAIN_MAX + 1) /* padding does not make more room (§5.4) */
         return fail(alert_out, TLS_ALERT_RECORD_OVERFLOW);
+    if (type != TLS_CONTENT_HANDSHAKE && k->part_n) /* nothing comes between the parts of a message (§5.1) */
+        return fail(alert_out, TLS_ALERT_UNEXPECTED_MESSAGE);
     if (type == TLS_CONTENT_DATA && m) {
         k->empty = 0;
         *plain_out = str_n((const char *)body, m);
@@ -243,6 +306,8 @@ enum tls_open tls_keys_open(struct tls_keys *k, uint8_t *p, size_t n, size_t *us
         return fail(alert_out, TLS_ALERT_UNEXPECTED_MESSAGE);
     if (type == TLS_CONTENT_DATA)
         return TLS_OPEN_NOTHING;
+    if (!m) /* §5.4: only data may be empty */
+        return fail(alert_out, TLS_ALERT_UNEXPECTED_MESSAGE);
     if (type == TLS_CONTENT_ALERT)
         return on_alert(body, m, alert_out);
     if (type == TLS_CONTENT_HANDSHAKE)
@@ -276,10 +341,12 @@ static void seal_one(struct tls_keys *k, enum tls_content type, const char *p, s
 
 void tls_keys_seal(struct tls_keys *k, enum tls_content type, const char *p, size_t n, struct buf *out)
 {
-    size_t records = n / TLS_RECORD_PLAIN_MAX + 1;
+    size_t records = n / k->fragment + 1;
     buf_reserve(out, n + records * (TLS_RECORD_HEADER + 1 + TAG));
     while (n) {
-        size_t piece = n < TLS_RECORD_PLAIN_MAX ? n : TLS_RECORD_PLAIN_MAX;
+        size_t piece = n < k->fragment ? n : k->fragment;
+        if (type == TLS_CONTENT_DATA && tls_keys_update_due(k))
+            tls_keys_update(k, out);
         seal_one(k, type, p, piece, out);
         p += piece;
         n -= piece;
@@ -288,7 +355,7 @@ void tls_keys_seal(struct tls_keys *k, enum tls_content type, const char *p, siz
 
 bool tls_keys_update_due(const struct tls_keys *k)
 {
-    return k->update_due || k->wr.seq >= RECORDS_PER_KEY;
+    return k->update_due || k->wr.seq >= tls_records_per_key;
 }
 
 void tls_keys_update(struct tls_keys *k, struct buf *out)

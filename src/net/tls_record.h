@@ -37,12 +37,14 @@ struct tls_keys;
  * suite: the cipher suite's number. NULL: not one of the three of §B.4 that are supported.
  */
 struct tls_keys *tls_keys_new(uint16_t suite, const uint8_t *read_secret, const uint8_t *write_secret, size_t secret_n);
-/* Wipes. */
+/* The peer asked for smaller records (max_fragment_length, RFC 6066 §4): 512 to 16384; holds for both directions. */
+void tls_keys_set_fragment(struct tls_keys *k, uint16_t bytes);
+/* Wipes, also this thread's cipher contexts if they hold these keys. */
 void tls_keys_delete(struct tls_keys **k);
 
 enum tls_open {
     TLS_OPEN_MORE,   /* the record is not complete */
-    TLS_OPEN_DATA,   /* application data, perhaps none: *plain_out in place */
+    TLS_OPEN_DATA,   /* application data: *plain_out in place, never empty */
     TLS_OPEN_NOTHING, /* something of the protocol's own was dealt with */
     TLS_OPEN_CLOSED, /* close_notify */
     TLS_OPEN_ALERT,  /* the peer gave up */
@@ -57,10 +59,14 @@ enum tls_open tls_keys_open(struct tls_keys *k, uint8_t *p, size_t n, size_t *us
                             enum tls_alert *alert_out);
 /* Is a whole record at p? (also true for what is no record) */
 bool tls_keys_complete(const uint8_t *p, size_t n);
-/* Appends records with the bytes to out. */
+/*
+ * Appends records with the bytes to out; before data the update of the write key that the peer asked for, or that is due
+ * because the key has sealed what it may.
+ */
 void tls_keys_seal(struct tls_keys *k, enum tls_content type, const char *p, size_t n, struct buf *out);
-/* The write key is asked for or used up: append an update with tls_keys_update before sealing more. */
 bool tls_keys_update_due(const struct tls_keys *k);
+/* Records one write key may seal (§5.5). Tests lower it. */
+extern uint64_t tls_records_per_key;
 void tls_keys_update(struct tls_keys *k, struct buf *out);
 void tls_keys_seal_alert(struct tls_keys *k, enum tls_alert alert, struct buf *out);
 

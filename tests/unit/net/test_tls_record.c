@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "net/tls_record.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -187,11 +188,168 @@ static void updates(void **state)
     assert_true(tls_keys_update_due(e.b));
     drop(&e);
     wants_fail(TLS_CONTENT_HANDSHAKE, S("\x18\0\0\1\2"), TLS_ALERT_ILLEGAL_PARAMETER);
-    wants_fail(TLS_CONTENT_HANDSHAKE, S("\x18\0\0\1"), TLS_ALERT_UNEXPECTED_MESSAGE);
+    wants_fail(TLS_CONTENT_HANDSHAKE, S("\x18\0\0\2\0\0"), TLS_ALERT_DECODE_ERROR);
     wants_fail(TLS_CONTENT_HANDSHAKE, S("\x18\0\0\1\0\x18\0\0\1\0"), TLS_ALERT_UNEXPECTED_MESSAGE);
     wants_fail(TLS_CONTENT_HANDSHAKE, S("\1\0\0\1\0"), TLS_ALERT_UNEXPECTED_MESSAGE); /* a second ClientHello */
+    wants_fail(TLS_CONTENT_HANDSHAKE, S("\4\0\0\1\0"), TLS_ALERT_UNEXPECTED_MESSAGE); /* a ticket of a client */
+    wants_fail(TLS_CONTENT_HANDSHAKE, S("\x0b\0\0\1\0"), TLS_ALERT_UNEXPECTED_MESSAGE); /* a certificate nobody asked for */
     wants_fail(TLS_CONTENT_CCS, S("\1"), TLS_ALERT_UNEXPECTED_MESSAGE);
     wants_fail(99, S("x"), TLS_ALERT_UNEXPECTED_MESSAGE);
+}
+
+/* RFC 8446 §5.1: split over records it is still one message, and nothing comes in between. */
+static void split_updates(void **state)
+{
+    static const char update[] = "\x18\0\0\1\1";
+    for (size_t cut = 1; cut < 5; cut++) {
+        struct ends e = new_ends(cut % 3);
+        struct str plain;
+        enum tls_alert alert;
+        tls_keys_seal(e.a, TLS_CONTENT_HANDSHAKE, update, cut, &e.wire);
+        assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_NOTHING);
+        assert_false(tls_keys_update_due(e.b));
+        tls_keys_seal(e.a, TLS_CONTENT_HANDSHAKE, update + cut, 5 - cut, &e.wire);
+        assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_NOTHING);
+        assert_true(tls_keys_update_due(e.b));
+        /* the old key is over */
+        tls_keys_seal(e.a, TLS_CONTENT_DATA, "x", 1, &e.wire);
+        assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_FAIL);
+        assert_int_equal(alert, TLS_ALERT_BAD_RECORD_MAC);
+        drop(&e);
+    }
+    static const int between[] = {TLS_CONTENT_DATA, TLS_CONTENT_ALERT};
+    for (size_t i = 0; i < ARRAY_LEN(between); i++) {
+        struct ends e = new_ends(0);
+        struct str plain;
+        enum tls_alert alert = 0;
+        tls_keys_seal(e.a, TLS_CONTENT_HANDSHAKE, update, 3, &e.wire);
+        assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_NOTHING);
+        tls_keys_seal(e.a, between[i], "\1\0", 2, &e.wire);
+        assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_FAIL);
+        assert_int_equal(alert, TLS_ALERT_UNEXPECTED_MESSAGE);
+        drop(&e);
+    }
+}
+
+/* RFC 8446 §5.2, §5.4: 2^14 bytes of content, one more with type and padding. */
+static void sizes(void **state)
+{
+    char *big = mem_zalloc(TLS_RECORD_WIRE_MAX);
+    static const struct {
+        size_t data, all;
+        enum tls_open want;
+    } cases[] = {
+        {16384, 16385, TLS_OPEN_DATA}, {1, 16385, TLS_OPEN_DATA}, {16385, 16386, TLS_OPEN_FAIL}, {1, 16386, TLS_OPEN_FAIL},
+        {16384, 16386, TLS_OPEN_FAIL}, {1, 16624, TLS_OPEN_FAIL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct ends e = new_ends(0);
+        struct str plain;
+        enum tls_alert alert = 0;
+        memset(big, 'x', cases[i].data);
+        memset(big + cases[i].data, 0, cases[i].all - cases[i].data);
+        big[cases[i].data] = TLS_CONTENT_DATA;
+        tls_keys_set_fragment(e.a, 16640); /* a peer that does not care */
+        tls_keys_seal(e.a, 0, big, cases[i].all - 1, &e.wire);
+        if (cases[i].data == cases[i].all - 1) { /* no padding: the record's own type byte is the type */
+            buf_clear(&e.wire);
+            drop(&e);
+            e = new_ends(0);
+            tls_keys_set_fragment(e.a, 16640);
+            tls_keys_seal(e.a, TLS_CONTENT_DATA, big, cases[i].data, &e.wire);
+        }
+        assert_int_equal(first(&e, &plain, &alert), cases[i].want);
+        assert_int_equal(alert, cases[i].want == TLS_OPEN_FAIL ? TLS_ALERT_RECORD_OVERFLOW : 0);
+        drop(&e);
+    }
+    free(big);
+    /* max_fragment_length, both ways */
+    struct ends e = new_ends(2);
+    struct str plain;
+    enum tls_alert alert = 0;
+    char text[1025];
+    memset(text, 'y', sizeof(text));
+    tls_keys_set_fragment(e.a, 512);
+    tls_keys_set_fragment(e.b, 512);
+    tls_keys_seal(e.a, TLS_CONTENT_DATA, text, 1025, &e.wire);
+    wants_data(&e, str_n(text, 512));
+    wants_data(&e, str_n(text, 512));
+    wants_data(&e, str_n(text, 1));
+    tls_keys_set_fragment(e.a, 1024);
+    tls_keys_seal(e.a, TLS_CONTENT_DATA, text, 513, &e.wire);
+    assert_int_equal(first(&e, &plain, &alert), TLS_OPEN_FAIL);
+    assert_int_equal(alert, TLS_ALERT_RECORD_OVERFLOW);
+    drop(&e);
+    /* only data may be empty */
+    wants_fail(0, S("\x15"), TLS_ALERT_UNEXPECTED_MESSAGE);
+    wants_fail(0, S("\x16\0\0"), TLS_ALERT_UNEXPECTED_MESSAGE);
+}
+
+/* A key that has sealed what it may is changed by itself, in the middle of a long piece too. */
+static void automatic_updates(void **state)
+{
+    uint64_t was = tls_records_per_key;
+    tls_records_per_key = 3;
+    for (unsigned k = 0; k < ARRAY_LEN(kinds); k++) {
+        struct ends e = new_ends(k);
+        struct str plain;
+        enum tls_alert alert;
+        size_t n = 20 * TLS_RECORD_PLAIN_MAX, got = 0;
+        unsigned updates = 0, records = 0;
+        char *big = mem_zalloc(n);
+        tls_keys_seal(e.a, TLS_CONTENT_DATA, big, n, &e.wire);
+        while (e.wire.n) {
+            enum tls_open o = first(&e, &plain, &alert);
+            assert_true(o == TLS_OPEN_DATA || (o == TLS_OPEN_NOTHING && records == 3));
+            updates += o == TLS_OPEN_NOTHING;
+            records = o == TLS_OPEN_NOTHING ? 0 : records + 1;
+            got += o == TLS_OPEN_DATA ? plain.n : 0;
+        }
+        assert_int_equal(got, n);
+        assert_int_equal(updates, 6);
+        assert_false(tls_keys_update_due(e.b)); /* ours do not ask for theirs */
+        free(big);
+        drop(&e);
+    }
+    tls_records_per_key = was;
+}
+
+static void *one_turn(void *arg)
+{
+    struct ends *e = arg;
+    struct str plain;
+    enum tls_alert alert;
+    struct ends other = new_ends(1); /* uses the same context of this thread in between */
+    for (int i = 0; i < 3; i++) {
+        tls_keys_seal(e->a, TLS_CONTENT_DATA, "turn", 4, &e->wire);
+        tls_keys_seal(other.a, TLS_CONTENT_DATA, "other", 5, &other.wire);
+        enum tls_open o = first(e, &plain, &alert);
+        if (o != TLS_OPEN_DATA || !str_eq(plain, S("turn")) || first(&other, &plain, &alert) != TLS_OPEN_DATA)
+            abort();
+    }
+    drop(&other);
+    return NULL;
+}
+
+/* Contexts belong to threads and know keys by number: a connection that moves, or one where another was, is never mixed up. */
+static void threads_and_addresses(void **state)
+{
+    struct ends e = new_ends(1);
+    for (int i = 0; i < 8; i++) {
+        pthread_t t;
+        one_turn(&e);
+        assert_int_equal(pthread_create(&t, NULL, one_turn, &e), 0);
+        assert_int_equal(pthread_join(t, NULL), 0);
+    }
+    drop(&e);
+    for (unsigned i = 0; i < 50; i++) { /* malloc gives the same place again, with other keys */
+        uint8_t x[TLS_SECRET_MAX] = {(uint8_t)i, 1}, y[TLS_SECRET_MAX] = {(uint8_t)i, 2};
+        struct ends f = {.wire = BUF_INIT, .a = tls_keys_new(0x1301, x, y, 32)};
+        tls_keys_seal(f.a, TLS_CONTENT_DATA, "here", 4, &f.wire);
+        f.b = tls_keys_new(0x1301, y, x, 32);
+        wants_data(&f, S("here"));
+        drop(&f);
+    }
 }
 
 static void alerts(void **state)
@@ -252,8 +410,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back), cmocka_unit_test(any_change_is_seen), cmocka_unit_test(padding),
-        cmocka_unit_test(lengths), cmocka_unit_test(updates), cmocka_unit_test(alerts), cmocka_unit_test(nothing_floods),
-        cmocka_unit_test(suites),
+        cmocka_unit_test(lengths), cmocka_unit_test(updates), cmocka_unit_test(split_updates),
+        cmocka_unit_test(sizes), cmocka_unit_test(automatic_updates), cmocka_unit_test(threads_and_addresses),
+        cmocka_unit_test(alerts), cmocka_unit_test(nothing_floods), cmocka_unit_test(suites),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
