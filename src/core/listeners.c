@@ -129,19 +129,25 @@ static const char *describe(struct arena *a, const struct listen_conf *lc)
                            : arena_cstr(a, arena_printf(a, "%.*s %s:%u", STR_ARG(lc->module), ip_print(&lc->ip, ip), lc->port));
 }
 
+/* "inf" is what the net room calls 0. */
+static unsigned limit_of(const struct options *o, const char *name)
+{
+    int64_t n = opt_int(o, name);
+    return n == OPT_INFINITY ? 0 : (unsigned)n;
+}
+
 static int fill(struct running *r, const struct listen_kind *kind, const struct listen_conf *lc, const struct config *c,
                 struct listener_config *cfg, struct error *err)
 {
     bool tls = opt_bool(lc->options, "tls");
-    int64_t send_timeout = opt_int(lc->options, "send_timeout");
     *cfg = (struct listener_config){
         .name = describe(r->arena, lc), .unix_path = cstr_or_null(r->arena, lc->unix_path), .unix_mode = 0660, .ip = lc->ip,
         .port = lc->port, .backlog = (int)opt_int(lc->options, "backlog"),
         .use_proxy_protocol = opt_bool(lc->options, "use_proxy_protocol"), .tls = tls,
         .default_host = c->host_count ? arena_cstr(r->arena, c->hosts[0].name) : NULL,
-        .max_connections = (unsigned)opt_int(lc->options, "max_connections"),
-        .max_per_ip = (unsigned)opt_int(lc->options, "max_connections_per_ip"),
-        .send_timeout_ms = send_timeout == OPT_INFINITY ? 0 : (unsigned)send_timeout, .arena = r->arena};
+        .max_connections = limit_of(lc->options, "max_connections"),
+        .max_per_ip = limit_of(lc->options, "max_connections_per_ip"),
+        .send_timeout_ms = limit_of(lc->options, "send_timeout"), .arena = r->arena};
     if (tls && !(cfg->tls_ctx = listeners_tls(lc, c, err)))
         return -1;
     return kind->make(r->arena, lc, c, cfg, err);
