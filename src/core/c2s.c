@@ -241,7 +241,7 @@ static void set_shaper(struct c2s *c, const struct vhost *h, struct jid who)
 {
     uint64_t rate = 0, burst = 0;
     struct access_subject subject = {.jid = who, .ip = *conn_ip(c->conn)};
-    shaper_find(h, c2s_listen(c)->shaper, &subject, &rate, &burst);
+    shaper_find_node(h, c2s_listen(c)->shaper, &subject, &rate, &burst);
     conn_set_shaper(c->conn, rate, burst);
 }
 

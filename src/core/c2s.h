@@ -11,7 +11,7 @@ struct session;
 
 /* A listener's settings as streams use them; made once per listener and configuration. */
 struct c2s_listen {
-    struct str access, shaper;
+    const struct yaml *access, *shaper; /* rules by name or in place, of the configuration that the listener keeps */
     bool starttls, starttls_required;
     size_t max_stanza;
     struct tls_ctx *tls_ctx; /* for STARTTLS; NULL: none */

@@ -261,7 +261,7 @@ static bool may_enter(struct c2s *c, struct stanza *s)
 {
     const struct vhost *h = c2s_vhost(c);
     struct access_subject who = {.jid = jid_join(s->arena, c->login->user, h->name, STR_NULL), .ip = *conn_ip(c->conn)};
-    if (access_allowed_name(h, c2s_listen(c)->access, &who))
+    if (access_allowed(h, c2s_listen(c)->access, &who))
         return true;
     LOG_LIMITED(NOTICE, "c2s", NULL, "access to %.*s denied by the listener's rule", STR_ARG(jid_bare(who.jid)));
     bind_error(c, s, "auth", "forbidden", S("Access denied by service policy"));

@@ -65,6 +65,11 @@ struct general {
     struct str ciphers, dhfile, cafile, protocol_options;
 };
 
+static bool openssl_records(const struct config *c)
+{
+    return str_eq(opt_str(c->global, "tls_record_layer"), S("openssl"));
+}
+
 static struct general general_options(struct arena *a, const struct listen_conf *lc, const struct config *c)
 {
     if (!str_eq(lc->module, S("ejabberd_c2s")))
@@ -81,7 +86,8 @@ struct tls_ctx *listeners_tls(const struct listen_conf *lc, const struct config 
     struct str po = joined(a, lc->options, "protocol_options", "|");
     struct tls_options o = {.ciphers = pick(a, lc, "ciphers", g.ciphers),
                             .protocol_options = cstr_or_null(a, po.n ? po : g.protocol_options),
-                            .dhfile = pick(a, lc, "dhfile", g.dhfile), .cafile = pick(a, lc, "cafile", g.cafile)};
+                            .dhfile = pick(a, lc, "dhfile", g.dhfile), .cafile = pick(a, lc, "cafile", g.cafile),
+                            .openssl_records = openssl_records(c)};
     struct tls_ctx *ctx = tls_ctx_new(&o, err);
     arena_release(&a);
     return ctx;
@@ -95,14 +101,21 @@ static void drop_tls(void *arg)
     tls_ctx_delete(&ctx);
 }
 
+static void drop_config(void *arg)
+{
+    struct config *c = arg;
+    config_release(&c);
+}
+
 static int make_c2s(struct arena *a, const struct listen_conf *lc, const struct config *c, struct listener_config *out,
                     struct error *err)
 {
     static const char *const alpn[] = {"xmpp-client", NULL};
     struct c2s_listen *l = ARENA_NEW(a, struct c2s_listen);
     int64_t max = opt_int(lc->options, "max_stanza_size");
-    l->access = arena_str(a, opt_str(lc->options, "access"));
-    l->shaper = arena_str(a, opt_str(lc->options, "shaper"));
+    l->access = opt_node(lc->options, "access");
+    l->shaper = opt_node(lc->options, "shaper");
+    arena_on_release(a, drop_config, config_hold(c));
     l->starttls_required = opt_bool(lc->options, "starttls_required");
     l->starttls = l->starttls_required || opt_bool(lc->options, "starttls");
     l->max_stanza = max == OPT_INFINITY || max > (int64_t)XML_HARD_MAX ? XML_HARD_MAX : (size_t)max;
@@ -161,8 +174,8 @@ static struct str key_of(struct arena *a, const struct config *c, const struct l
     if (lc->where)
         yaml_write(&b, lc->where, NULL);
     buf_printf(&b, "\n%s", describe(a, lc));
-    buf_printf(&b, "\n%.*s\n%.*s\n%.*s\n%.*s", STR_ARG(g.ciphers), STR_ARG(g.dhfile), STR_ARG(g.cafile),
-               STR_ARG(g.protocol_options));
+    buf_printf(&b, "\n%.*s\n%.*s\n%.*s\n%.*s\n%d", STR_ARG(g.ciphers), STR_ARG(g.dhfile), STR_ARG(g.cafile),
+               STR_ARG(g.protocol_options), openssl_records(c));
     struct str key = arena_str(a, buf_str(&b));
     buf_deinit(&b);
     return key;

@@ -85,6 +85,28 @@ def test_access_rule_of_the_listener(server, streams):
     assert error_of(ask(s, "r")) is not None
 
 
+def test_access_rule_written_in_place(new_server, streams):
+    """A rule in the listener itself, and still after a reload that changes something else."""
+    server = new_server()
+    address = server.add_listener(access=[{"deny": {"user": "barred@localhost"}}, {"allow": "all"}])
+    server.start()
+    server.api("register", user="barred", host="localhost", password=PASSWORD)
+    for user, allowed in (("barred", False), (server.register(), True)):
+        s = streams(Stream(address))
+        s.open_features()
+        s.authenticate(user, PASSWORD)
+        s.open_features()
+        assert (error_of(ask(s, "r")) is None) == allowed
+    server.config["loglevel"] = "warning"
+    server.write_config()
+    server.api("reload_config")
+    s = streams(Stream(address))
+    s.open_features()
+    s.authenticate("barred", PASSWORD)
+    s.open_features()
+    assert error_of(ask(s, "r")) is not None
+
+
 # --- conflicts ---
 
 def two(server, streams, host, resource="r"):
