@@ -203,13 +203,19 @@ void conn_abort(struct conn *c, const char *why)
     conn_kill(c, why);
 }
 
+static unsigned linger_ms(const struct conn *c)
+{
+    unsigned ms = c->listener ? listener_config(c->listener)->linger_ms : 0;
+    return ms ? ms : CONN_LINGER_MS;
+}
+
 static void begin_closing(struct conn *c, const char *why)
 {
     if (!c->why)
         c->why = why;
     c->state = CONN_CLOSING;
     c->tls_wanted = c->moving = false;
-    conn_timer_set(c, TIMER_LINGER, CONN_LINGER_MS);
+    conn_timer_set(c, TIMER_LINGER, linger_ms(c));
     conn_wake_drain(c);
     conn_schedule(c);
 }
@@ -224,7 +230,7 @@ void conn_close(struct conn *c)
 
 void conn_fail_gently(struct conn *c, const char *why)
 {
-    conn_out_drop(c);
+    conn_out_drop_unsealed(c);
     begin_closing(c, why);
 }
 
@@ -316,7 +322,7 @@ static void peer_closed(struct conn *c)
 {
     c->peer_eof = true;
     begin_closing(c, "peer closed");
-    if (c->send_timeout_ms > CONN_LINGER_MS) /* half-closed: it may still be reading a long answer */
+    if (c->send_timeout_ms > linger_ms(c)) /* half-closed: it may still be reading a long answer */
         conn_timer_set(c, TIMER_LINGER, c->send_timeout_ms);
 }
 

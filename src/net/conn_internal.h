@@ -104,6 +104,8 @@ void conn_timer_clear(struct conn *c, enum conn_timer role);
 /* Sends what the socket takes. */
 void conn_flush(struct conn *c);
 void conn_out_drop(struct conn *c);
+/* TLS records have their numbers: an alert behind them can be opened only if they are sent. */
+void conn_out_drop_unsealed(struct conn *c);
 void conn_wake_drain(struct conn *c);
 /* The TLS handshake failed: the alert has to reach the peer before the reset. */
 void conn_fail_gently(struct conn *c, const char *why);

@@ -112,6 +112,26 @@ void conn_out_drop(struct conn *c)
     c->want_write = false;
 }
 
+void conn_out_drop_unsealed(struct conn *c)
+{
+    struct out_chunk *k = c->out_head, *rest;
+    struct out_chunk **to = &c->out_head;
+    c->out_tail = NULL;
+    c->out_bytes = 0;
+    for (; k; k = rest) {
+        rest = k->next;
+        if (!k->sealed) {
+            out_chunk_give(k);
+            continue;
+        }
+        *to = c->out_tail = k;
+        to = &k->next;
+        c->out_bytes += (uint32_t)chunk_left(k);
+    }
+    *to = NULL;
+    c->want_write &= c->out_head != NULL;
+}
+
 static void advance(struct conn *c, size_t n)
 {
     c->out_bytes = n > c->out_bytes ? 0 : c->out_bytes - (uint32_t)n;

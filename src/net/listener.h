@@ -22,6 +22,7 @@ struct listener_config {
     unsigned handshake_timeout_ms; /* TLS and PROXY header; 0: 30 s */
     unsigned max_connections, max_per_ip; /* 0: no limit */
     unsigned send_timeout_ms;
+    unsigned linger_ms;     /* of a connection that is closed, until the peer closes too; 0: 2 s */
     void (*on_accept)(struct conn *c); /* loop of the accepting shard: set the owner. Before TLS and PROXY are read. */
     void *app;               /* the acceptor's configuration */
     struct arena *arena;     /* keeps app alive; its reference is taken over like tls_ctx, dropped after the last connection */

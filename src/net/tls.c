@@ -121,7 +121,7 @@ struct tls_ctx *tls_ctx_new(const struct tls_options *opt, struct error *err)
     } else if (configure(c->ssl, opt, err) < 0) {
         tls_ctx_delete(&c);
     } else {
-        tls_conn_setup_ctx(c->ssl);
+        tls_conn_setup_ctx(c->ssl, !opt->openssl_records);
     }
     ERR_clear_error();
     return c;

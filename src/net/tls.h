@@ -26,6 +26,7 @@ struct tls_options {
     const char *protocol_options; /* "no_sslv3|no_tlsv1_1|cipher_server_preference..."; NULL: TLS 1.2 and 1.3 */
     const char *dhfile, *cafile;  /* may be NULL */
     bool request_client_cert;
+    bool openssl_records;         /* TLS 1.3 goes on with OpenSSL's record layer: some 13 KB more for every connection */
 };
 
 /* Server context of one listener; certificates are looked up in the currently installed set at each handshake. */

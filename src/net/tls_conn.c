@@ -224,7 +224,10 @@ static int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* "LABEL client-random secret", the last two in hex: the one public way to the traffic secrets. */
+/*
+ * "LABEL client-random secret", the last two in hex: the one public way to the traffic secrets. They stay in the handshake's
+ * memory and are wiped with it; nothing writes such lines anywhere.
+ */
 static void on_key_log(const SSL *ssl, const char *line)
 {
     static const char *const labels[2] = {"CLIENT_TRAFFIC_SECRET_0 ", "SERVER_TRAFFIC_SECRET_0 "};
@@ -240,9 +243,10 @@ static void on_key_log(const SSL *ssl, const char *line)
     }
 }
 
-void tls_conn_setup_ctx(SSL_CTX *ssl)
+void tls_conn_setup_ctx(SSL_CTX *ssl, bool own_records)
 {
-    SSL_CTX_set_keylog_callback(ssl, on_key_log);
+    if (own_records)
+        SSL_CTX_set_keylog_callback(ssl, on_key_log);
     SSL_CTX_set_cert_cb(ssl, on_cert, NULL);
     SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
 }
@@ -366,7 +370,8 @@ static void take_over(struct tls_conn *t)
     const SSL_CIPHER *suite = SSL_get_current_cipher(t->ssl);
     struct handshake *hs = t->hs;
     unsigned code = SSL_SESSION_get_max_fragment_length(SSL_get0_session(t->ssl)); /* 1 to 4: 512 to 4096 bytes */
-    if (SSL_version(t->ssl) != TLS1_3_VERSION || !suite || hs->secret_n[0] != hs->secret_n[1] || SSL_has_pending(t->ssl))
+    if (SSL_version(t->ssl) != TLS1_3_VERSION || !suite || !hs->secret_n[0] || hs->secret_n[0] != hs->secret_n[1] ||
+        SSL_has_pending(t->ssl))
         return;
     t->keys = tls_keys_new(SSL_CIPHER_get_protocol_id(suite), hs->secret[0], hs->secret[1], hs->secret_n[0]);
     if (!t->keys)

@@ -32,8 +32,8 @@ struct tls_ctx {
 };
 
 /* --- one connection --- */
-/* The callbacks that handshakes need. */
-void tls_conn_setup_ctx(SSL_CTX *ssl);
+/* The callbacks that handshakes need. own_records: TLS 1.3 goes on without OpenSSL (net/tls_record.h). */
+void tls_conn_setup_ctx(SSL_CTX *ssl, bool own_records);
 struct tls_conn;
 
 enum tls_io {

@@ -368,7 +368,7 @@ static void test_values(void **state)
             "log_rotate_size: infinity\nauth_method: mnesia\ndisable_sasl_mechanisms: [digest-md5, X]\nsql_password: "
             "\"secret\"\n"
             "shards: 3\nlog_format: json\nembedded_durability: crash\nmax_connections: 50\nc2s_ciphers: [AES, \"!X\"]\n"
-            "sm_use_cache: off\n");
+            "sm_use_cache: off\ntls_record_layer: openssl\n");
     assert_int_equal(C->host_count, 2);
     assert_str(C->hosts[0].name, "example.test");
     assert_str(C->hosts[1].name, "b\xc3\xbc"
@@ -386,6 +386,7 @@ static void test_values(void **state)
     assert_int_equal(opt_int(C->global, "shards"), 3);
     assert_int_equal(opt_int(C->global, "max_connections"), 50);
     assert_str(opt_str(C->global, "embedded_durability"), "crash");
+    assert_str(opt_str(C->global, "tls_record_layer"), "openssl");
     assert_false(opt_bool(C->hosts[1].options, "sm_use_cache"));
     assert_true(opt_bool(C->hosts[1].options, "auth_use_cache"));
     const struct str *v;

@@ -4,23 +4,27 @@
 #include <errno.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct bed *bed;
 static pthread_t client_thread;
 static struct msg over_msg;
+static pthread_mutex_t change_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t change = PTHREAD_COND_INITIALIZER;
+
+#define PATIENCE_S 20
 
 static void *run_client(void *arg)
 {
     bed->client(bed);
-    for (int i = 0; i < 10000 && bed->l && listener_count(bed->l); i++)
-        poll(NULL, 0, 1);
+    if (bed->l)
+        await_count(bed, 0);
     mail_post_foreign(0, &over_msg);
     return NULL;
 }
@@ -136,15 +140,80 @@ void expect(int fd, const char *s)
     free(p);
 }
 
+static struct timespec deadline(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_sec += PATIENCE_S;
+    return t;
+}
+
+void signal_change(void)
+{
+    pthread_mutex_lock(&change_lock);
+    pthread_cond_broadcast(&change);
+    pthread_mutex_unlock(&change_lock);
+}
+
 void await(const unsigned *counter, unsigned value)
 {
-    for (int i = 0; i < 20000; i++) {
-        if (__atomic_load_n(counter, __ATOMIC_ACQUIRE) == value)
-            return;
-        poll(NULL, 0, 1);
-    }
+    struct timespec end = deadline();
+    int r = 0;
+    pthread_mutex_lock(&change_lock);
+    while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) != value && r == 0)
+        r = pthread_cond_timedwait(&change, &change_lock, &end);
+    pthread_mutex_unlock(&change_lock);
+    if (r == 0)
+        return;
     fprintf(stderr, "waited for %u, still %u\n", value, __atomic_load_n(counter, __ATOMIC_ACQUIRE));
     abort();
+}
+
+struct visit {
+    struct msg m;
+    unsigned *done;
+};
+
+static void on_visit(struct msg *m)
+{
+    struct visit *v = CONTAINER_OF(m, struct visit, m);
+    __atomic_add_fetch(v->done, 1, __ATOMIC_RELEASE);
+    signal_change();
+}
+
+/* Twice: the first message may come through before the sockets of the same wake-up are looked at. */
+void turn(void)
+{
+    struct visit v[8];
+    unsigned n = bed->shards ? bed->shards : 2;
+    CHECK(n <= ARRAY_LEN(v));
+    for (int pass = 0; pass < 2; pass++) {
+        unsigned done = 0;
+        for (unsigned i = 0; i < n; i++) {
+            v[i] = (struct visit){.m.fn = on_visit, .done = &done};
+            mail_post_foreign(i, &v[i].m);
+        }
+        await(&done, n);
+    }
+}
+
+void await_count(const struct bed *b, unsigned n)
+{
+    struct timespec end = deadline(), now;
+    while (listener_count(b->l) > n) {
+        turn();
+        clock_gettime(CLOCK_REALTIME, &now);
+        CHECK(now.tv_sec < end.tv_sec);
+    }
+}
+
+void await_standstill(const unsigned *counter)
+{
+    unsigned was;
+    do {
+        was = __atomic_load_n(counter, __ATOMIC_ACQUIRE);
+        turn();
+    } while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) != was);
 }
 
 /* --- TLS --- */

@@ -39,8 +39,19 @@ size_t get(int fd, char *p, size_t n);
 /* Reads until the end. */
 size_t get_all(int fd, char *p, size_t cap);
 void expect(int fd, const char *s);
-/* Waits until *counter has the value (atomic), watched from a client thread. */
+/* Something that may be awaited has changed. Any thread. */
+void signal_change(void);
+/* Waits until *counter has the value (atomic; whoever changes it calls signal_change). On a client thread. */
 void await(const unsigned *counter, unsigned value);
+/*
+ * Every shard has gone through its loop: what was sent before it has been seen, what needs no further event is done. On a
+ * client thread.
+ */
+void turn(void);
+/* Waits until at most n connections are left. */
+void await_count(const struct bed *b, unsigned n);
+/* Waits until a shard has nothing more to add to *counter without an event from outside. */
+void await_standstill(const unsigned *counter);
 
 /* Self-signed certificates. names: comma separated dNSNames. Returns the path of a file with key and certificate. */
 const char *make_cert(const char *file, const char *names, const char *key_type);

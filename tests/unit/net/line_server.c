@@ -20,6 +20,7 @@ void line_reset(void)
 static void count(unsigned *n)
 {
     __atomic_add_fetch(n, 1, __ATOMIC_RELEASE);
+    signal_change();
 }
 
 static void on_timer(struct timer *t)

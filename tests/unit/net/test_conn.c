@@ -54,9 +54,7 @@ static void at_end(int fd)
 /* The server drops connections that linger within two seconds; a client that has closed is gone at once. */
 static void empty(const struct bed *b)
 {
-    for (int i = 0; i < 4000 && listener_count(b->l); i++)
-        usleep(1000);
-    CHECK(listener_count(b->l) == 0);
+    await_count(b, 0);
 }
 
 static void echo_client(struct bed *b)
@@ -84,7 +82,7 @@ static void bytewise_client(struct bed *b)
     int fd = dial(b);
     for (const char *p = text; *p; p++) {
         put(fd, p, 1);
-        usleep(200);
+        turn();
     }
     char line[64];
     expect(fd, "one\ntwo\nmoved ");
@@ -127,7 +125,7 @@ static void closing_client(struct bed *b)
 
     fd = dial(b);
     put_s(fd, "big 3000000\nquit\n");
-    usleep(50000);
+    turn(); /* it is closing while we have read nothing */
     CHECK(get(fd, big, 3000000) == 3000000);
     for (size_t i = 0; i < 3000000; i += 999)
         CHECK(big[i] == (char)('a' + i % 26));
@@ -267,8 +265,7 @@ static void limits_client(struct bed *b)
     CHECK(get(d, &x, 1) == 0);
     close(d);
     close(a);
-    for (int i = 0; i < 4000 && listener_count(b->l) > 1; i++)
-        usleep(1000);
+    await_count(b, 1);
     d = dial(b);
     put_s(d, "echo d\n");
     expect(d, "d\n");
@@ -293,7 +290,7 @@ static void proxy_client(struct bed *b)
     const char *v1 = "PROXY TCP6 2001:db8::9 ::1 7 8\r\nip\n";
     for (; *v1; v1++) {
         put(second, v1, 1);
-        usleep(100);
+        turn();
     }
     expect(second, "2001:db8::9 7\n");
     static const char v2[] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\x08\xc6\x33\x64\1\xdc\x04\x01\xbbip\n";
@@ -453,6 +450,7 @@ static void on_taken(struct msg *m)
 {
     fiber_run(taken_fiber, *(struct bed **)(m + 1));
     __atomic_store_n(&line_stats.overflows, 7, __ATOMIC_RELEASE);
+    signal_change();
 }
 
 /* SO_REUSEPORT must not let a second server slip in. */

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "net/http.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/socket.h>
@@ -9,7 +10,7 @@
 #include <cmocka.h>
 
 static struct http_app app;
-static unsigned handled; /* atomic */
+static unsigned handled, chunks; /* atomic */
 
 static void add(struct buf *b, const char *name, struct str v)
 {
@@ -31,9 +32,11 @@ static void handle(struct http_request *r)
         http_begin(r, 200, S("text/plain"), NULL, 0);
         char block[1000];
         memset(block, 'z', sizeof(block));
-        for (int i = 0; i < 1000; i++)
+        for (int i = 0; i < 10000; i++)
             if (http_chunk(r, str_n(block, sizeof(block))) < 0)
                 break;
+            else
+                __atomic_add_fetch(&chunks, 1, __ATOMIC_RELEASE);
         if (str_eq(r->path, S("/stream")))
             http_end(r);
     } else if (str_eq(r->path, S("/big"))) {
@@ -57,7 +60,7 @@ static void handle(struct http_request *r)
     buf_deinit(&b);
 }
 
-static void with(void (*client)(struct bed *), struct http_limits limits)
+static void with(void (*client)(struct bed *), struct http_limits limits, unsigned linger_ms)
 {
     app = (struct http_app){.handle = handle, .limits = limits};
     handled = 0;
@@ -65,6 +68,7 @@ static void with(void (*client)(struct bed *), struct http_limits limits)
     b.cfg.name = "http";
     b.cfg.on_accept = http_accept;
     b.cfg.app = &app;
+    b.cfg.linger_ms = linger_ms;
     bed_run(&b);
     assert_int_equal(listener_total(), 0);
 }
@@ -181,7 +185,7 @@ static void requests_client(struct bed *b)
     for (size_t i = 0; i < all.n; i++) { /* byte by byte */
         put(fd, all.p + i, 1);
         if (i % 5 == 0)
-            usleep(50);
+            turn();
     }
     for (size_t i = 0; i < ARRAY_LEN(requests); i++)
         wants(fd, requests[i].body);
@@ -222,23 +226,24 @@ static void streams_client(struct bed *b)
 {
     int fd = dial(b);
     put_s(fd, "GET /stream HTTP/1.1\r\n\r\nHEAD /stream HTTP/1.1\r\n\r\nGET /x HTTP/1.1\r\n\r\n");
-    usleep(30000); /* the streaming fiber has to wait for us */
+    await_standstill(&chunks); /* the streaming fiber has to wait for us */
+    CHECK(__atomic_load_n(&chunks, __ATOMIC_ACQUIRE) < 10000);
     struct answer a = answer(fd, false);
-    CHECK(a.status == 200 && a.n == 1000000 && a.body[999999] == 'z');
+    CHECK(a.status == 200 && a.n == 10000000 && a.body[9999999] == 'z');
     CHECK(answer(fd, true).status == 200);
     wants(fd, "m=[GET] p=[/x] q=- x=- b=- ");
     put_s(fd, "GET /stream HTTP/1.0\r\n\r\n");
     a = answer(fd, false);
-    CHECK(a.n == 1000000 && strstr(a.head, "Connection: close\r\n"));
+    CHECK(a.n == 10000000 && strstr(a.head, "Connection: close\r\n"));
     ended(fd);
     fd = dial(b);
     put_s(fd, "GET /big HTTP/1.1\r\nConnection: close\r\n\r\n");
-    usleep(2500000); /* longer than a closing connection may linger */
+    ended(dial(b)); /* the idle time-out is longer than a closing connection may linger */
     CHECK(answer(fd, false).n == 20000000);
     ended(fd);
     fd = dial(b);
     put_s(fd, "GET /unfinished HTTP/1.1\r\n\r\n");
-    CHECK(get_all(fd, storage, sizeof(storage)) < 1100000);
+    CHECK(get_all(fd, storage, sizeof(storage)) < 10100000);
     close(fd);
     fd = dial(b); /* the peer goes in the middle */
     put_s(fd, "GET /stream HTTP/1.1\r\n\r\n");
@@ -314,11 +319,10 @@ static void timeouts_client(struct bed *b)
     put_s(head, "GET / HTTP/1.1\r\nX: ");
     put_s(body, "POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc");
     put_s(trickle, "GET /");
-    for (int i = 0; i < 30; i++) { /* bytes alone do not buy time */
+    struct pollfd answered = {.fd = trickle, .events = POLLIN};
+    while (poll(&answered, 1, 15) == 0) /* bytes alone do not buy time */
         if (send(trickle, "x", 1, MSG_NOSIGNAL) < 0)
             break;
-        usleep(15000);
-    }
     ended(idle);
     CHECK(answer(head, false).status == 408);
     ended(head);
@@ -351,42 +355,42 @@ static void body_client(struct bed *b)
 
 static void requests_(void **state)
 {
-    with(requests_client, (struct http_limits){0});
+    with(requests_client, (struct http_limits){0}, 0);
 }
 
 static void versions(void **state)
 {
-    with(versions_client, (struct http_limits){0});
+    with(versions_client, (struct http_limits){0}, 0);
 }
 
 static void streams(void **state)
 {
-    with(streams_client, (struct http_limits){0});
+    with(streams_client, (struct http_limits){.idle_timeout_ms = 400}, 50);
 }
 
 static void continue_(void **state)
 {
-    with(continue_client, small);
+    with(continue_client, small, 0);
 }
 
 static void malformed(void **state)
 {
-    with(malformed_client, (struct http_limits){0});
+    with(malformed_client, (struct http_limits){0}, 0);
 }
 
 static void limits(void **state)
 {
-    with(limits_client, small);
+    with(limits_client, small, 0);
 }
 
 static void timeouts(void **state)
 {
-    with(timeouts_client, small);
+    with(timeouts_client, small, 0);
 }
 
 static void body(void **state)
 {
-    with(body_client, (struct http_limits){0});
+    with(body_client, (struct http_limits){0}, 0);
 }
 
 static void percent(void **state)
