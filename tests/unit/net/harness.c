@@ -2,6 +2,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -81,7 +82,9 @@ int dial(const struct bed *b)
     struct timeval tv = {.tv_sec = 20};
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                              .sin_port = htons(listener_config(b->l)->port)};
+    int on = 1;
     CHECK(fd >= 0);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* or small writes wait for the server's delayed ACK */
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
     CHECK(connect(fd, (struct sockaddr *)&in, sizeof(in)) == 0);
@@ -243,6 +246,7 @@ static char dir[64];
 void drop_cert_dir(void)
 {
     rmdir(dir);
+    *dir = '\0';
 }
 
 const char *make_cert(const char *file, const char *names, const char *key_type)
@@ -286,11 +290,10 @@ struct tls_certs *load_certs(const char *const *files, size_t n)
     return c;
 }
 
-struct tls_ctx *server_ctx(const char *protocols)
+struct tls_ctx *server_ctx(const struct tls_options *opt)
 {
     struct error err = ERROR_INIT;
-    struct tls_options opt = {.protocol_options = protocols};
-    struct tls_ctx *c = tls_ctx_new(&opt, &err);
+    struct tls_ctx *c = tls_ctx_new(opt, &err);
     if (!c)
         fprintf(stderr, "%s\n", err.text);
     CHECK(c);

@@ -58,7 +58,7 @@ const char *make_cert(const char *file, const char *names, const char *key_type)
 /* After the files in it. */
 void drop_cert_dir(void);
 struct tls_certs *load_certs(const char *const *files, size_t n);
-struct tls_ctx *server_ctx(const char *protocols);
+struct tls_ctx *server_ctx(const struct tls_options *opt);
 
 /* NULL when the handshake fails; fd is closed then. */
 SSL *tls_dial(int fd, int version, const char *sni, const char *alpn_wire);

@@ -2,6 +2,7 @@
 #include "line_server.h"
 #include "base/mem.h"
 #include "net/tls_internal.h"
+#include "net/tls_record.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -41,6 +42,21 @@ static int drop_files(void **state)
     return 0;
 }
 
+static bool openssl_records; /* every case runs with both record layers */
+static const char *suites13;  /* of the server; NULL: its own choice */
+static bool ask_client_cert;
+static unsigned handshake_timeout_ms; /* 0: the default */
+
+static struct tls_ctx *make_ctx(const char *protocols)
+{
+    struct tls_options opt = {.protocol_options = protocols, .request_client_cert = ask_client_cert,
+                              .openssl_records = openssl_records};
+    struct tls_ctx *c = server_ctx(&opt);
+    if (suites13)
+        CHECK(SSL_CTX_set_ciphersuites(c->ssl, suites13) == 1);
+    return c;
+}
+
 static void with(void (*client)(struct bed *), const char *const *alpn, const char *protocols, bool direct)
 {
     line_reset();
@@ -50,11 +66,11 @@ static void with(void (*client)(struct bed *), const char *const *alpn, const ch
     b.cfg.tls = direct;
     b.cfg.default_host = "default.test";
     b.cfg.alpn = alpn;
-    b.cfg.handshake_timeout_ms = 300;
+    b.cfg.handshake_timeout_ms = handshake_timeout_ms;
     if (direct)
-        b.cfg.tls_ctx = server_ctx(protocols);
+        b.cfg.tls_ctx = make_ctx(protocols);
     else
-        line_tls_ctx = server_ctx(protocols);
+        line_tls_ctx = make_ctx(protocols);
     bed_run(&b);
     if (!direct)
         tls_ctx_delete(&line_tls_ctx);
@@ -311,12 +327,12 @@ static void refused_client(struct bed *b)
     get(fd, sink, sizeof(sink));
     close(fd);
     fd = dial(b); /* half-open: nothing ever comes */
+    int byte = dial(b); /* or only a byte of a record */
+    put(byte, "\x16", 1);
     CHECK(get(fd, &c, 1) == 0);
     close(fd);
-    fd = dial(b); /* or only a byte of a record */
-    put(fd, "\x16", 1);
-    CHECK(get(fd, &c, 1) == 0);
-    close(fd);
+    CHECK(get(byte, &c, 1) == 0);
+    close(byte);
     await(&line_stats.closed, 4);
     CHECK(strcmp(__atomic_load_n(&line_stats.why, __ATOMIC_RELAXED), "TLS handshake timeout") == 0);
     CHECK(line_stats.tls == 0);
@@ -452,6 +468,212 @@ static void overflow_client(struct bed *b)
     SSL_free(s);
 }
 
+/* --- the borders of RFC 8446 --- */
+struct memory_client {
+    SSL *s;
+    BIO *in, *out;
+    int fd;
+};
+
+static struct memory_client memory_dial(struct bed *b)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    struct memory_client m = {SSL_new(ctx), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()), dial(b)};
+    SSL_CTX_free(ctx);
+    SSL_set_bio(m.s, m.in, m.out);
+    SSL_set_connect_state(m.s);
+    return m;
+}
+
+static void memory_send(struct memory_client *m)
+{
+    char buf[65536];
+    int n;
+    while ((n = BIO_read(m->out, buf, sizeof(buf))) > 0)
+        put(m->fd, buf, (size_t)n);
+}
+
+static void memory_receive(struct memory_client *m)
+{
+    char buf[65536];
+    ssize_t n = recv(m->fd, buf, sizeof(buf), 0);
+    CHECK(n > 0);
+    BIO_write(m->in, buf, (int)n);
+}
+
+static void memory_bye(struct memory_client *m)
+{
+    close(m->fd);
+    SSL_free(m->s);
+    ERR_clear_error();
+}
+
+/* Finished and records of the application in one segment, the last one cut. */
+static void coalesced_client(struct bed *b)
+{
+    struct memory_client m = memory_dial(b);
+    char got[200], big[20006];
+    size_t have = 0;
+    while (!SSL_is_init_finished(m.s)) {
+        SSL_do_handshake(m.s);
+        if (SSL_is_init_finished(m.s))
+            break;
+        memory_send(&m);
+        memory_receive(&m);
+    }
+    for (int i = 0; i < 10; i++)
+        CHECK(SSL_write(m.s, "echo one\n", 9) == 9);
+    memset(big, 'z', sizeof(big));
+    memcpy(big, "echo ", 5);
+    big[20005] = '\n';
+    CHECK(SSL_write(m.s, big, sizeof(big)) == (int)sizeof(big));
+    char all[32768];
+    int n = BIO_read(m.out, all, sizeof(all));
+    CHECK(n > 20000);
+    put(m.fd, all, (size_t)n - 1000);
+    while (have < 40) {
+        memory_receive(&m);
+        int k = SSL_read(m.s, got + have, (int)(40 - have));
+        have += k > 0 ? (size_t)k : 0;
+    }
+    CHECK(memcmp(got, "one\none\n", 8) == 0);
+    put(m.fd, all + n - 1000, 1000);
+    for (have = 0; have < 20001;) {
+        int k = SSL_read(m.s, big, sizeof(big));
+        have += k > 0 ? (size_t)k : 0;
+        if (k <= 0)
+            memory_receive(&m);
+    }
+    memory_bye(&m);
+}
+
+/* close_notify ends one direction only (§6.1): what was asked before is answered in full. */
+static void half_close_client(struct bed *b)
+{
+    static char got[3000000];
+    char c;
+    SSL *s = tls_dial(dial(b), TLS1_3_VERSION, NULL, NULL);
+    CHECK(s);
+    tls_put(s, "slow x\nbig 3000000\n", 19);
+    CHECK(SSL_shutdown(s) == 0);
+    CHECK(tls_get(s, got, 2) == 2 && tls_get(s, got, 3000000) == 3000000);
+    CHECK(SSL_read(s, &c, 1) == 0 && SSL_get_error(s, 0) == SSL_ERROR_ZERO_RETURN);
+    tls_bye(s);
+    await(&line_stats.closed, 1);
+    CHECK(strcmp(__atomic_load_n(&line_stats.why, __ATOMIC_RELAXED), "peer closed") == 0);
+}
+
+/* These bytes behind the handshake end the connection with this alert. */
+static void wants_alert(struct bed *b, const char *bytes, size_t n, const char *first, int reason)
+{
+    SSL *s = tls_dial(dial(b), TLS1_3_VERSION, NULL, NULL);
+    char sink[16384];
+    int r;
+    CHECK(s);
+    tls_put(s, first, strlen(first));
+    turn(); /* the answer's records are on their way */
+    put(SSL_get_fd(s), bytes, n);
+    do
+        r = SSL_read(s, sink, sizeof(sink));
+    while (r > 0);
+    CHECK(SSL_get_error(s, r) == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_error()) == reason);
+    close(SSL_get_fd(s));
+    SSL_free(s);
+    ERR_clear_error();
+}
+
+static void strange_records_client(struct bed *b)
+{
+    static const char bad[] = "\x17\x03\x03\x00\x20" "abcdefghijklmnopqrstuvwxyz012345";
+    wants_alert(b, "\x14\x03\x03\x00\x01\x01", 6, "echo x\n", SSL_R_SSLV3_ALERT_UNEXPECTED_MESSAGE);
+    wants_alert(b, bad, 37, "echo x\n", SSL_R_SSLV3_ALERT_BAD_RECORD_MAC);
+    wants_alert(b, "\x17\x03\x03\x41\x01", 5, "echo x\n", SSL_R_TLSV1_ALERT_RECORD_OVERFLOW);
+    if (!openssl_records) /* behind a queue that the socket does not take at once; OpenSSL's alert would end up in the middle */
+        wants_alert(b, bad, 37, "limit 0\nbig 12000000\n", SSL_R_SSLV3_ALERT_BAD_RECORD_MAC);
+    await(&line_stats.closed, openssl_records ? 3 : 4);
+}
+
+/* Only data may follow the handshake without end. */
+static void update_flood_client(struct bed *b)
+{
+    SSL *s = tls_dial(dial(b), TLS1_3_VERSION, NULL, NULL);
+    char c;
+    CHECK(s);
+    for (int i = 0; i < 32; i++)
+        CHECK(SSL_key_update(s, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(s) == 1);
+    says(s, "echo alive\n", "alive\n");
+    if (!openssl_records) {
+        for (int i = 0; i < 33; i++)
+            CHECK(SSL_key_update(s, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(s) == 1);
+        CHECK(SSL_read(s, &c, 1) <= 0);
+        CHECK(ERR_GET_REASON(ERR_peek_error()) == SSL_R_SSLV3_ALERT_UNEXPECTED_MESSAGE);
+    }
+    close(SSL_get_fd(s));
+    SSL_free(s);
+    ERR_clear_error();
+}
+
+/* Small devices have small buffers (RFC 6066 §4). */
+static void fragment_client(struct bed *b)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (unsigned v = 0; v < 2; v++)
+        for (uint8_t code = TLSEXT_max_fragment_length_512; code <= TLSEXT_max_fragment_length_4096; code++) {
+            SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+            SSL_CTX_set_min_proto_version(ctx, versions[v]);
+            SSL_CTX_set_max_proto_version(ctx, versions[v]);
+            CHECK(SSL_CTX_set_tlsext_max_fragment_length(ctx, code) == 1);
+            SSL *s = SSL_new(ctx);
+            SSL_CTX_free(ctx);
+            SSL_set_fd(s, dial(b));
+            CHECK(SSL_connect(s) == 1);
+            traffic(s);
+            tls_bye(s);
+        }
+}
+
+/* A cipher suite that the own layer does not have stays with OpenSSL. */
+static void other_suite_client(struct bed *b)
+{
+    SSL *s = dial_suite(b, "TLS_AES_128_CCM_SHA256");
+    bindings(s, TLS1_3_VERSION);
+    traffic(s);
+    CHECK(SSL_key_update(s, SSL_KEY_UPDATE_REQUESTED) == 1);
+    traffic(s);
+    tls_bye(s);
+}
+
+static void client_cert_client(struct bed *b)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (unsigned i = 0; i < 4; i++) {
+        SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_min_proto_version(ctx, versions[i % 2]);
+        SSL_CTX_set_max_proto_version(ctx, versions[i % 2]);
+        if (i / 2) {
+            CHECK(SSL_CTX_use_certificate_file(ctx, file_rsa, SSL_FILETYPE_PEM) == 1);
+            CHECK(SSL_CTX_use_PrivateKey_file(ctx, file_rsa, SSL_FILETYPE_PEM) == 1);
+        }
+        SSL *s = SSL_new(ctx);
+        SSL_CTX_free(ctx);
+        SSL_set_fd(s, dial(b));
+        CHECK(SSL_connect(s) == 1);
+        bindings(s, versions[i % 2]);
+        traffic(s);
+        tls_bye(s);
+    }
+}
+
+/* The write key is used up again and again. */
+static void rekey_client(struct bed *b)
+{
+    SSL *s = tls_dial(dial(b), TLS1_3_VERSION, NULL, NULL);
+    CHECK(s);
+    traffic(s);
+    traffic(s);
+    tls_bye(s);
+}
+
 static const char *const xmpp_alpn[] = {"xmpp-client", NULL};
 #define CASE(name, alpn, protocols, direct) \
     static void name(void **state) { with(name##_client, alpn, protocols, direct); }
@@ -462,12 +684,45 @@ CASE(starttls, NULL, NULL, false)
 CASE(sni, NULL, NULL, true)
 CASE(reload, NULL, NULL, true)
 CASE(alpn, xmpp_alpn, NULL, true)
-CASE(refused, xmpp_alpn, NULL, true)
 CASE(only_13, NULL, "no_sslv3|no_tlsv1|no_tlsv1_1|no_tlsv1_2|cipher_server_preference", true)
 CASE(renegotiation, NULL, NULL, true)
 CASE(bytewise, NULL, NULL, true)
 CASE(drops, NULL, NULL, true)
 CASE(overflow, NULL, NULL, true)
+CASE(coalesced, NULL, NULL, true)
+CASE(half_close, NULL, NULL, true)
+CASE(strange_records, NULL, NULL, true)
+CASE(update_flood, NULL, NULL, true)
+CASE(fragment, NULL, NULL, true)
+
+static void refused(void **state)
+{
+    handshake_timeout_ms = 200;
+    with(refused_client, xmpp_alpn, NULL, true);
+    handshake_timeout_ms = 0;
+}
+
+static void other_suite(void **state)
+{
+    suites13 = "TLS_AES_128_CCM_SHA256";
+    with(other_suite_client, NULL, NULL, true);
+    suites13 = NULL;
+}
+
+static void client_cert(void **state)
+{
+    ask_client_cert = true;
+    with(client_cert_client, NULL, NULL, true);
+    ask_client_cert = false;
+}
+
+static void rekey(void **state)
+{
+    uint64_t was = tls_records_per_key;
+    tls_records_per_key = 5;
+    with(rekey_client, NULL, NULL, true);
+    tls_records_per_key = was;
+}
 
 static void options(void **state)
 {
@@ -543,12 +798,20 @@ static void endpoint_hash(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest both_layers[] = {
         cmocka_unit_test(both), cmocka_unit_test(suites), cmocka_unit_test(burst),
         cmocka_unit_test(starttls), cmocka_unit_test(sni), cmocka_unit_test(reload),
         cmocka_unit_test(alpn), cmocka_unit_test(refused), cmocka_unit_test(only_13), cmocka_unit_test(renegotiation),
-        cmocka_unit_test(bytewise), cmocka_unit_test(drops), cmocka_unit_test(overflow), cmocka_unit_test(options),
-        cmocka_unit_test(certificates), cmocka_unit_test(endpoint_hash),
+        cmocka_unit_test(bytewise), cmocka_unit_test(drops), cmocka_unit_test(overflow),
+        cmocka_unit_test(coalesced), cmocka_unit_test(half_close), cmocka_unit_test(strange_records),
+        cmocka_unit_test(update_flood), cmocka_unit_test(fragment), cmocka_unit_test(other_suite),
+        cmocka_unit_test(client_cert), cmocka_unit_test(rekey),
     };
-    return cmocka_run_group_tests(tests, make_files, drop_files);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(options), cmocka_unit_test(certificates), cmocka_unit_test(endpoint_hash),
+    };
+    int failed = cmocka_run_group_tests_name("own record layer", both_layers, make_files, drop_files);
+    openssl_records = true;
+    failed += cmocka_run_group_tests_name("OpenSSL's record layer", both_layers, make_files, drop_files);
+    return failed + cmocka_run_group_tests(tests, make_files, drop_files);
 }
