@@ -135,6 +135,7 @@ struct shard {
     uv_idle_t idle;
     uv_poll_t wake;
     int wake_fd; /* eventfd */
+    bool rested; /* the processor was offered to others since the last work */
     struct wheel wheel;
     pthread_t thread;
 };
