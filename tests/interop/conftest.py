@@ -35,6 +35,24 @@ def server(request, tmp_path_factory):
 
 
 @pytest.fixture
+def new_server(tmp_path):
+    """new_server() makes one of the test's own that is not started yet."""
+    made = []
+
+    def make():
+        made.append(Server(tmp_path / f"server{len(made)}"))
+        return made[-1]
+
+    yield make
+    try:
+        for s in made:
+            s.stop()
+    finally:
+        for s in made:
+            s.give_up()
+
+
+@pytest.fixture
 def peer(request, tmp_path):
     """peer(kind, server, ...) is ended with the test."""
     made = []

@@ -106,3 +106,20 @@ def test_server_closes_in_order(server, peer, kind):
     s = peer(kind, server).enter(server.register())
     assert s.close() == 0
     assert "truncat" not in s.said().lower() and "properly terminated" not in s.said().lower()
+
+
+def test_reload_changes_the_record_layer(new_server, peer):
+    """For new connections; those that live go on with what they have."""
+    server = new_server().start()
+    kept = []
+    for layer in ("openssl", "own", "openssl"):
+        kept.append(server.login(tls="direct", address=server.tls))
+        server.config["tls_record_layer"] = layer
+        server.reload()
+        for s in kept:
+            talk(s, [1, 16384, 50000])
+        s = peer(Openssl, server, commands=True).enter(server.register())
+        s.update_keys(both=True)
+        talk(s, [1, 5000])
+    for s in kept:
+        s.close()
