@@ -195,8 +195,10 @@ static void write_all(int fd, const char *p, size_t n)
 
 static void wake_writer(void)
 {
-    if (out.writer_waits)
-        pthread_cond_signal(&out.wake);
+    if (!out.writer_waits)
+        return;
+    out.writer_waits = false; /* one signal is enough, however many lines come before it runs */
+    pthread_cond_signal(&out.wake);
 }
 
 static void enqueue(enum log_level level, struct str line)
