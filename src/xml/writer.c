@@ -87,7 +87,7 @@ static struct str escape_of(char c)
 
 static void escape(struct buf *out, struct str s, unsigned mode)
 {
-    const char *p = s.p, *end = s.p + s.n;
+    const char *p = s.n ? s.p : "", *end = p + s.n; /* an absent slice has no address to count from */
     while (p < end) {
         const char *q = clean_run(p, end, mode);
         for (int n; q < end && xml_high(*q) && (n = xml_char_len(q, end)) > 0;)

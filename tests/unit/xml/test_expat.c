@@ -167,7 +167,8 @@ static void splice(struct buf *d, size_t at, size_t cut, struct str put)
     struct buf r = BUF_INIT;
     buf_add(&r, d->p, at);
     buf_add_str(&r, put);
-    buf_add(&r, d->p + at + cut, d->n - at - cut);
+    if (d->n > at + cut)
+        buf_add(&r, d->p + at + cut, d->n - at - cut);
     buf_deinit(d);
     *d = r;
 }
