@@ -32,8 +32,6 @@ void buf_add(struct buf *b, const void *p, size_t n)
 {
     if (!n)
         return;
-    if (!n) /* an absent slice: memcpy must not see its NULL */
-        return;
     memcpy(buf_reserve(b, n), p, n);
     b->n += n;
 }
