@@ -402,14 +402,14 @@ static void bounds(void *arg)
     CHECK_INT(taken(&reads), 200);
     CHECK_INT(check(S("kept"), S("x")), ERR_NONE);
     CHECK_INT(taken(&reads), 0);
-    CHECK(cached(&largest) <= 16);
-    CHECK(largest <= 8);
+    CHECK(cached(&largest) <= 2 * (8 + 2 + 16)); /* a share of 8 each, and room for an uneven spread */
+    CHECK(largest <= 8 + 2 + 16);
     for (int i = 0; i < 100; i++)
         CHECK_ERR(auth_register(HOST, arena_printf(a, "real%d", i), S("x"), &err), ERR_NONE);
     for (int i = 0; i < 100; i++)
         CHECK_INT(check(arena_printf(a, "real%d", i), S("x")), ERR_NONE);
     cached(&largest);
-    CHECK_INT(largest, 8);
+    CHECK_INT(largest, 8 + 2 + 16);
     CHECK_ERR(auth_clear_cache(&err), ERR_NONE);
     CHECK_INT(cached(NULL), 0);
     options.size = 1000;
