@@ -619,7 +619,7 @@ def environment():
 
 
 INTRODUCTIONS = {
-    "stock": """Every server as a production installation has it: ejabberd with the modules of its own configuration file (the
+    "stock": """Every server as a production installation has it: ejabberd with those modules of its own configuration file that see stanzas (the
 archive loaded, archiving nothing), Prosody with its nearest equivalents. The targets are judged here.""",
     "lean": """Only what the measured job needs, the same on all: roster, presence, offline, last, disco, ping, HTTP API. cjabberd does
 not do all of that yet (no rosters, no offline messages), so this is the comparison that flatters it least.""",
