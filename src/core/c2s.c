@@ -27,11 +27,6 @@ void c2s_shard_start(void)
     list_init(&streams);
 }
 
-unsigned c2s_count(void)
-{
-    return streams_n;
-}
-
 const struct vhost *c2s_vhost(const struct c2s *c)
 {
     const struct config *cfg = config_current();
