@@ -65,7 +65,10 @@ static void on_open(struct conn *conn)
         open_stream(c);
         return;
     }
-    snprintf(line, sizeof line, "pair %ld\n", c->index / 2);
+    if (opt.echo)
+        snprintf(line, sizeof line, "echo\n");
+    else
+        snprintf(line, sizeof line, "pair %ld\n", c->index / 2);
     c->state = CLIENT_PRESENCE;
     send_text(c, line);
 }

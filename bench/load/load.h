@@ -38,6 +38,7 @@ struct options {
     double settle;        /* idle: quiet seconds before memory is read */
     double timeout;       /* of the whole run, seconds */
     bool coalesce;        /* answer one read's messages with one write */
+    bool echo;            /* bare relay: what a client sends comes back to it */
 };
 extern struct options opt;
 

@@ -1,7 +1,8 @@
 /* The bare relay: the least a server can do for a chat message. One thread, one epoll set; what is readable on one
  * socket of a pair is received once and sent once to the other. No framing, no parsing, no addressing.
  *
- * A connection's first line, "pair K", names its pair; when both are there, each gets "ok". */
+ * A connection's first line, "pair K", names its pair; when both are there, each gets "ok". With "echo" it is
+ * its own partner. */
 #include "load.h"
 
 #include <errno.h>
@@ -84,6 +85,17 @@ static void join_pair(int fd, char *line, ssize_t len)
         drop(fd);
 }
 
+static void greet(int fd, char *line, ssize_t len)
+{
+    if (len != 5 || memcmp(line, "echo\n", 5) != 0) {
+        join_pair(fd, line, len);
+        return;
+    }
+    partner[fd] = fd;
+    if (send(fd, "ok\n", 3, MSG_NOSIGNAL) != 3)
+        drop(fd);
+}
+
 static void pass_on(int fd)
 {
     static char buf[65537];
@@ -93,7 +105,7 @@ static void pass_on(int fd)
         return;
     }
     if (!partner[fd]) {
-        join_pair(fd, buf, n);
+        greet(fd, buf, n);
         return;
     }
     if (send(partner[fd], buf, (size_t)n, MSG_NOSIGNAL) != n)

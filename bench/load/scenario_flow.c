@@ -256,6 +256,7 @@ static int flow_scenario(const char *name, bool ping)
     struct account *accounts = accounts_new(n);
     struct client *clients = clients_new(n, accounts);
     run.ping = ping;
+    opt.echo = ping;
     clients_login(clients, n, deadline);
     setup(clients, opt.pairs);
     loop_until(&never, now_ns() + (uint64_t)(opt.settle * 1e9));
