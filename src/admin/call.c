@@ -5,6 +5,7 @@
 #include "admin/command.h"
 
 #include "base/log.h"
+#include "core/access.h"
 #include "rt/mailbox.h"
 #include "rt/pool.h"
 #include "rt/shard.h"
@@ -78,6 +79,19 @@ bool arg_host(const struct cmd_call *c, const char *name, struct str *out)
 
 /* --- results --- */
 
+static struct str format_text(struct arena *a, enum err_code code, const char *fmt, va_list ap)
+{
+    if (!fmt)
+        return str_of(err_info(code)->text);
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, again);
+    va_end(again);
+    char *p = arena_alloc(a, (size_t)n + 1);
+    vsnprintf(p, (size_t)n + 1, fmt, ap);
+    return str_n(p, (size_t)n);
+}
+
 void cmd_code(struct cmd_call *c, bool done)
 {
     c->result.i = done ? 0 : 1;
@@ -147,6 +161,21 @@ int cmd_stream_row(struct cmd_call *c, const struct value *row)
     return c->sink->row(c->sink, c, row);
 }
 
+void cmd_reason(struct cmd_call *c, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    c->reason = format_text(c->arena, ERR_NONE, fmt, ap);
+    va_end(ap);
+}
+
+void cmd_would(struct cmd_call *c, struct str what)
+{
+    if (c->would_count < CMD_WOULD_SHOWN)
+        c->would[c->would_count] = arena_str(c->arena, what);
+    c->would_count++;
+}
+
 /* --- failures --- */
 
 static enum fail_form form_of(enum err_code code)
@@ -154,19 +183,6 @@ static enum fail_form form_of(enum err_code code)
     if (code == ERR_INTERNAL || code == ERR_IO)
         return FAIL_CRASH;
     return err_info(code)->api ? FAIL_CODED : FAIL_REASON;
-}
-
-static struct str format_text(struct arena *a, enum err_code code, const char *fmt, va_list ap)
-{
-    if (!fmt)
-        return str_of(err_info(code)->text);
-    va_list again;
-    va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, again);
-    va_end(again);
-    char *p = arena_alloc(a, (size_t)n + 1);
-    vsnprintf(p, (size_t)n + 1, fmt, ap);
-    return str_n(p, (size_t)n);
 }
 
 int cmd_fail(struct cmd_call *c, enum err_code code, const char *fmt, ...)
@@ -193,6 +209,24 @@ int cmd_fail_as(struct cmd_call *c, enum err_code code, enum fail_form form, enu
 int cmd_fail_error(struct cmd_call *c, const struct error *err)
 {
     return cmd_fail(c, err->code ? err->code : ERR_INTERNAL, "%s", err->text);
+}
+
+/* --- admission --- */
+
+int cmd_admit(struct cmd_call *c, const struct api_caller *caller)
+{
+    struct api_caller *copy = ARENA_NEW(c->arena, struct api_caller);
+    bool tool = str_eq(caller->frontend, S("ejabberd_ctl"));
+    *copy = *caller;
+    c->caller = copy;
+    if (c->cmd->d->flags & CMD_INTERNAL)
+        return cmd_fail_as(c, ERR_NOT_ALLOWED, tool ? FAIL_THROWN : FAIL_REASON, QUOTE_NONE, "error",
+                           "frontend_cannot_call_an_internal_command");
+    if (!api_allowed(config_current(), caller, c->cmd->name, c->cmd->d->policy == POLICY_OPEN))
+        return cmd_fail(c, ERR_FORBIDDEN, NULL);
+    if ((c->cmd->d->flags & CMD_TOOL_ONLY) && !tool)
+        return cmd_fail(c, ERR_INTERNAL, "only for the command line");
+    return 0;
 }
 
 /* --- running --- */
@@ -275,6 +309,10 @@ int cmd_run(struct cmd_call **cp)
 {
     struct cmd_call *c = *cp;
     int rc;
+    if (!c->cmd->d->run)
+        return cmd_fail(c, ERR_NOT_IMPLEMENTED, NULL);
+    if (c->dry_run && !(c->cmd->d->flags & CMD_DRY_RUN))
+        return cmd_fail(c, ERR_BAD_REQUEST, "%s cannot say what it would do without doing it", c->cmd->name.p);
     adapt_args(c);
     if (c->cmd->d->where == RUNS_ON_POOL)
         rc = run_pool(c);

@@ -74,8 +74,8 @@ static const char *check_names(const struct admin_cmd *d)
 static const char *check(const struct command *cmd)
 {
     const struct admin_cmd *d = cmd->d;
-    if (!d->run || !d->brief || !d->tags || !d->shape_count)
-        return "it lacks a function, a text, a tag or a shape";
+    if (!d->brief || !d->tags || !d->shape_count)
+        return "it lacks a text, a tag or a shape";
     for (unsigned i = 0; i < d->shape_count; i++) {
         if (i && d->shapes[i].api >= d->shapes[i - 1].api)
             return "shapes do not stand newest first";

@@ -16,9 +16,11 @@
 #include "admin/value.h"
 #include "base/err.h"
 
+struct api_caller;
 struct cmd_call;
 
 #define API_NEWEST 3
+#define CMD_WOULD_SHOWN 100 /* names that a dry run shows; it counts them all */
 
 enum cmd_policy { POLICY_RESTRICTED, POLICY_ADMIN, POLICY_USER, POLICY_OPEN };
 
@@ -32,7 +34,8 @@ enum cmd_flags {
     CMD_READS = 1,     /* changes nothing: logged at debug only */
     CMD_TOOL_ONLY = 2, /* exists for the command line only; elsewhere an internal error, COMPAT(ejabberd) */
     CMD_INTERNAL = 4,  /* for the web console only */
-    CMD_ENDS = 8       /* the connection closes without an answer (halt) */
+    CMD_ENDS = 8,      /* the connection closes without an answer (halt) */
+    CMD_DRY_RUN = 16   /* looks at cmd_call.dry_run: can say what it would touch without touching it */
 };
 
 /* What a command takes and answers from one API version on. Shapes stand newest first. */
@@ -68,7 +71,8 @@ struct admin_cmd {
     uint8_t rename_count;
     const struct cmd_shape *shapes;
     uint8_t shape_count;
-    int (*run)(struct cmd_call *c) YIELDS; /* 0, or -1 with a failure set by cmd_fail* */
+    /* 0, or -1 with a failure set by cmd_fail*. NULL: known, but not implemented yet; calls fail with that. */
+    int (*run)(struct cmd_call *c) YIELDS;
 };
 
 #define CMD_ARRAY(type_, ...) (const type_[]){__VA_ARGS__}
@@ -147,6 +151,7 @@ struct cmd_call {
     const struct command *cmd;
     const struct cmd_shape *shape; /* that was asked for */
     unsigned version;
+    const struct api_caller *caller; /* who asked; set by cmd_admit */
     struct str frontend, who;      /* for the log */
     struct cmd_sink *sink;
     const struct value *args;      /* after binding: the shape's; in run: the newest shape's */
@@ -155,11 +160,20 @@ struct cmd_call {
     size_t row_count, row_cap;
     bool streamed;                 /* rows went to the sink in their final order */
     struct failure failure;
+    struct str reason;             /* why a result is 1, in words; absent when there is nothing to say */
+    bool dry_run;                  /* asked for; only commands with CMD_DRY_RUN are run then */
+    uint64_t would_count;          /* what a dry run found: how many, and the first of them */
+    struct str would[CMD_WOULD_SHOWN];
 };
 
 /* In an arena of its own. version is cut to API_NEWEST. shape NULL: none found, only for failures. */
 struct cmd_call *cmd_call_new(const struct command *cmd, const struct cmd_shape *shape, int64_t version);
 void cmd_call_end(struct cmd_call **c);
+/*
+ * May this caller run it? For every front end: internal and tool-only commands, api_permissions, the host of an
+ * administrator of one host (arguments that are bound already are looked at). Fills c->caller with a copy. -1: refused.
+ */
+int cmd_admit(struct cmd_call *c, const struct api_caller *caller);
 /*
  * Runs the command whose arguments are bound, where its entry says. 0 or -1 with (*c)->failure set. When the home shard
  * does not answer in time *c is replaced, because the old one is still in use there.
@@ -181,6 +195,10 @@ bool arg_host(const struct cmd_call *c, const char *name, struct str *out);
 void cmd_code(struct cmd_call *c, bool done);
 /* A rescode of 1 with the word that the tool prints. */
 void cmd_code_word(struct cmd_call *c, const char *word);
+/* Why the result is 1 or otherwise not what was hoped for, in words; front ends add it, legacy bodies never change. */
+void cmd_reason(struct cmd_call *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* In a dry run, instead of touching it: one thing that would be deleted or changed ("user juliet@example.com"). Copies. */
+void cmd_would(struct cmd_call *c, struct str what);
 void cmd_int(struct cmd_call *c, int64_t i);
 void cmd_text(struct cmd_call *c, struct str text);
 void cmd_textf(struct cmd_call *c, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -95,10 +95,8 @@ static int wrong_count(struct printer *p, const struct line *l, const struct com
 static int admit(struct cmd_call *c, const struct line *l)
 {
     struct api_caller caller = {.frontend = S("ejabberd_ctl")};
-    if (c->cmd->d->flags & CMD_INTERNAL)
-        return cmd_fail_as(c, ERR_NOT_ALLOWED, FAIL_THROWN, QUOTE_NONE, "error", "frontend_cannot_call_an_internal_command");
-    if (!api_allowed(config_current(), &caller, c->cmd->name, c->cmd->d->policy == POLICY_OPEN))
-        return cmd_fail(c, ERR_FORBIDDEN, NULL);
+    if (cmd_admit(c, &caller) < 0)
+        return -1;
     return args_bind_words(c, l->words + 1, l->n - 1);
 }
 

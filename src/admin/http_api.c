@@ -1,15 +1,16 @@
 /*
- * One API request. Runs on the connection's fiber and may suspend; nothing is kept between requests. The hot path
+ * mod_http_api: admin commands over HTTP. POST with a JSON object or GET with a query string at PREFIX/command[/vN].
+ * Order of checks: JSON, command, credentials, arguments, permission. COMPAT(ejabberd): statuses and bodies as recorded.
+ * Runs on the connection's fiber and may suspend; nothing is kept between requests. The hot path
  * (keep-alive, a short object in, a number out) allocates one arena and no more.
  */
-#include "admin/http_api.h"
-
 #include "admin/args.h"
 #include "admin/command.h"
 #include "admin/credentials.h"
 #include "admin/out.h"
 #include "base/log.h"
 #include "core/access.h"
+#include "core/http_routes.h"
 #include "rt/pool.h"
 
 #define PARSE_HERE (64 * 1024) /* larger bodies are parsed on a blocking thread */
@@ -153,13 +154,7 @@ static int admit(struct cmd_call *c, const struct raw_args *raw, const struct ap
         return cmd_fail(c, ERR_UNKNOWN_COMMAND, NULL);
     if (args_bind(c, raw) < 0)
         return -1;
-    if (c->cmd->d->flags & CMD_INTERNAL)
-        return cmd_fail(c, ERR_NOT_ALLOWED, "frontend_cannot_call_an_internal_command");
-    if (!api_allowed(config_current(), caller, c->cmd->name, c->cmd->d->policy == POLICY_OPEN))
-        return cmd_fail(c, ERR_FORBIDDEN, NULL);
-    if (c->cmd->d->flags & CMD_TOOL_ONLY)
-        return cmd_fail(c, ERR_INTERNAL, "only for the command line");
-    return 0;
+    return cmd_admit(c, caller);
 }
 
 static struct str caller_name(struct cmd_call *c, const struct api_caller *caller)
@@ -240,7 +235,8 @@ static void call_command(struct answer *an, const struct str *path, size_t n)
     cmd_call_end(&c);
 }
 
-void http_api_handle(struct http_request *r, const struct http_mount *m, const struct str *path, size_t n)
+static void handle(struct http_request *r, const struct http_mount *m, const struct str *path, size_t n) YIELDS;
+static void handle(struct http_request *r, const struct http_mount *m, const struct str *path, size_t n)
 {
     if (str_eq(r->method, S("OPTIONS"))) {
         http_respond(r, n == 1 ? 200 : 400, S("text/plain"), m->preflight, m->preflight_count, S(""));
@@ -253,3 +249,5 @@ void http_api_handle(struct http_request *r, const struct http_mount *m, const s
         call_command(&an, path, n);
     buf_deinit(&an.out);
 }
+
+HTTP_HANDLER(http_api) = {"mod_http_api", handle};

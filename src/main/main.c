@@ -3,7 +3,7 @@
  * then serves; everything after that happens on the shards. Ends with 0 after a clean stop, 1 when it could not start.
  */
 #include "admin/ctl.h"
-#include "admin/listen_http.h"
+#include "core/listen_http.h"
 #include "admin/start.h"
 #include "base/hash.h"
 #include "base/log.h"

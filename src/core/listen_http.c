@@ -1,7 +1,6 @@
 /* The listener kind ejabberd_http: ties the request handlers of the configuration to the HTTP server. Shard 0. */
-#include "admin/listen_http.h"
-#include "admin/http_routes.h"
-#include "admin/start.h"
+#include "core/listen_http.h"
+#include "core/http_routes.h"
 
 static void drop_routes(void *arg)
 {
@@ -14,8 +13,6 @@ static int make(struct arena *a, const struct listen_conf *lc, const struct conf
 {
     static const char *const alpn[] = {"http/1.1", NULL};
     (void)c;
-    if (admin_start(err) < 0)
-        return -1;
     struct http_app *app = http_routes_new(lc, err);
     if (!app)
         return -1;

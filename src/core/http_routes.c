@@ -1,7 +1,6 @@
 /* Dispatch of HTTP requests to handlers by path. Runs on the connection's fiber; the routes are constant after start. */
-#include "admin/http_routes.h"
+#include "core/http_routes.h"
 
-#include "admin/http_api.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -18,12 +17,16 @@ struct http_routes {
     size_t header_count;
 };
 
-static const struct {
-    struct str module;
-    void (*handle)(struct http_request *r, const struct http_mount *m, const struct str *path, size_t n);
-} handlers[] = {
-    {{"mod_http_api", 12}, http_api_handle},
-};
+extern const struct http_handler *const __start_cj_http_handlers[] __attribute__((weak));
+extern const struct http_handler *const __stop_cj_http_handlers[] __attribute__((weak));
+
+const struct http_handler *http_handler_find(struct str name)
+{
+    for (const struct http_handler *const *h = __start_cj_http_handlers; h < __stop_cj_http_handlers; h++)
+        if (*h && str_eq(str_of((*h)->name), name)) /* a sanitizer may pad the section */
+            return *h;
+    return NULL;
+}
 
 static const struct http_header cors_headers[] = {
     {{"Access-Control-Allow-Origin", 27}, {"*", 1}},
@@ -102,10 +105,10 @@ void http_routes_handle(struct http_request *r)
         return;
     }
     const struct http_mount *m = find_mount(t, path, (size_t)n);
-    if (!m || !m->handle)
+    if (!m || !m->handler)
         http_page(r, 404, t->headers, t->header_count);
     else
-        m->handle(r, m, path + m->prefix_count, (size_t)n - m->prefix_count);
+        m->handler->handle(r, m, path + m->prefix_count, (size_t)n - m->prefix_count);
 }
 
 /* --- construction --- */
@@ -150,9 +153,7 @@ static int add_mount(struct http_routes *t, struct str prefix, const struct yaml
     m->header_count = t->header_count;
     m->cors = join_headers(t, 2, &m->cors_count);
     m->preflight = join_headers(t, 4, &m->preflight_count);
-    for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
-        if (str_eq(handlers[i].module, m->module))
-            m->handle = handlers[i].handle;
+    m->handler = http_handler_find(m->module);
     return 0;
 }
 

@@ -2,8 +2,8 @@
  * The request handlers of an ejabberd_http listener: the configured path prefix with the most elements wins. Elements are
  * percent-decoded, empty ones vanish, ".." goes up.
  */
-#ifndef ADMIN_HTTP_ROUTES_H
-#define ADMIN_HTTP_ROUTES_H
+#ifndef CORE_HTTP_ROUTES_H
+#define CORE_HTTP_ROUTES_H
 
 #include "core/config.h"
 #include "net/http.h"
@@ -13,14 +13,26 @@ struct http_mount {
     const struct str *prefix;
     size_t prefix_count;
     struct str module;                   /* "mod_http_api" */
-    /* NULL: not served */
-    void (*handle)(struct http_request *r, const struct http_mount *m, const struct str *path, size_t n) YIELDS;
+    const struct http_handler *handler;  /* NULL: not served */
     struct str tag;                      /* of the listener, for api_permissions; may be absent */
     const struct http_header *headers;   /* sent with every answer: custom_headers of the listener */
     size_t header_count;
     const struct http_header *cors, *preflight; /* the same after the API's CORS headers */
     size_t cors_count, preflight_count;
 };
+
+/* Who answers under a prefix: found by the name the configuration uses. One constant entry beside each handler. */
+struct http_handler {
+    const char *name;
+    void (*handle)(struct http_request *r, const struct http_mount *m, const struct str *path, size_t n) YIELDS;
+};
+#define HTTP_HANDLER(ident)                                                                                  \
+    static const struct http_handler ident;                                                                  \
+    static const struct http_handler *const ident##_entry SECTION_ENTRY("cj_http_handlers") = &ident;         \
+    static const struct http_handler ident
+
+/* NULL: nobody by that name. */
+const struct http_handler *http_handler_find(struct str name);
 
 struct http_routes;
 

@@ -1,6 +1,6 @@
 /* The listener kind ejabberd_http. */
-#ifndef ADMIN_LISTEN_HTTP_H
-#define ADMIN_LISTEN_HTTP_H
+#ifndef CORE_LISTEN_HTTP_H
+#define CORE_LISTEN_HTTP_H
 
 #include "core/listeners.h"
 
