@@ -398,7 +398,6 @@ int args_bind(struct cmd_call *c, const struct raw_args *raw)
 
 /* --- words of the command line --- */
 
-static int word_to_value(struct cmd_call *c, const struct type *t, struct str word, struct value *out);
 
 static size_t split_words(struct arena *a, struct str word, char sep, size_t max, struct str **out)
 {
@@ -426,12 +425,12 @@ static int words_to_tuple(struct cmd_call *c, const struct type *t, struct str w
     out->n = n;
     out->items = ARENA_ARRAY(c->arena, struct value, n);
     for (size_t i = 0; i < n; i++)
-        if (word_to_value(c, &t->of[i], parts[i], &out->items[i]) < 0)
+        if (args_from_word(c, &t->of[i], parts[i], &out->items[i]) < 0)
             return -1;
     return 0;
 }
 
-static int word_to_value(struct cmd_call *c, const struct type *t, struct str word, struct value *out)
+int args_from_word(struct cmd_call *c, const struct type *t, struct str word, struct value *out)
 {
     struct str *parts;
     if (t->kind == V_TUPLE)
@@ -443,7 +442,7 @@ static int word_to_value(struct cmd_call *c, const struct type *t, struct str wo
     size_t n = split_words(c->arena, word, ',', SIZE_MAX, &parts);
     out->items = ARENA_ARRAY(c->arena, struct value, n);
     for (; out->n < n; out->n++)
-        if (word_to_value(c, &t->of[0], parts[out->n], &out->items[out->n]) < 0)
+        if (args_from_word(c, &t->of[0], parts[out->n], &out->items[out->n]) < 0)
             return -1;
     return 0;
 }
@@ -454,7 +453,7 @@ int args_bind_words(struct cmd_call *c, const struct str *words, size_t n)
     struct value *args = ARENA_ARRAY(c->arena, struct value, s->arg_count + 1u);
     c->args = args;
     for (size_t i = 0; i < n && i < s->arg_count; i++)
-        if (word_to_value(c, &s->args[i], words[i], &args[i]) < 0)
+        if (args_from_word(c, &s->args[i], words[i], &args[i]) < 0)
             return -1;
     return 0;
 }

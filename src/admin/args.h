@@ -23,5 +23,7 @@ struct raw_args *raw_args_query(struct arena *a, struct str query);
 int args_bind(struct cmd_call *c, const struct raw_args *raw);
 /* One word per argument: lists separated by ',', tuples by ':'. n fits the shape. */
 int args_bind_words(struct cmd_call *c, const struct str *words, size_t n);
+/* One such word as a value of the type; -1 with a failure set. */
+int args_from_word(struct cmd_call *c, const struct type *t, struct str word, struct value *out);
 
 #endif

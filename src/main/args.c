@@ -11,6 +11,7 @@ static const char usage[] =
     "  --spool DIR      data (default: /var/lib/cjabberd)\n"
     "  --logs DIR       log files; without it the log goes to standard error\n"
     "  --check-config   check the configuration and end\n"
+    "  --print KIND     print what is made from the command table and end: markdown, tags, html, man, openapi or json\n"
     "  --version        print the version and end\n"
     "  --help           print this and end\n";
 
@@ -24,6 +25,7 @@ bool args_parse(int argc, char **argv, struct args *out)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"spool", required_argument, NULL, 's'},
                                             {"logs", required_argument, NULL, 'l'},   {"check-config", no_argument, NULL, 'k'},
+                                            {"print", required_argument, NULL, 'p'},
                                             {"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
                                             {0}};
     *out = (struct args){.config = env_or("CJABBERD_CONFIG", "/etc/cjabberd/ejabberd.yml"),
@@ -35,6 +37,7 @@ bool args_parse(int argc, char **argv, struct args *out)
         case 'c': out->config = optarg; break;
         case 's': out->spool = optarg; break;
         case 'l': out->logs = optarg; break;
+        case 'p': out->print = optarg; break;
         case 'k': out->check = true; break;
         case 'v': printf("cjabberd %s (API of ejabberd %s)\n", server_own_version(), server_version()); return false;
         case 'h': fputs(usage, stdout); return false;

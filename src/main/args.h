@@ -6,6 +6,7 @@
 
 struct args {
     const char *config, *spool, *logs; /* logs NULL: standard error */
+    const char *print; /* name of the document to print instead of starting, or NULL */
     bool check;
     int exit_code; /* when args_parse says to end */
 };

@@ -3,6 +3,7 @@
  * then serves; everything after that happens on the shards. Ends with 0 after a clean stop, 1 when it could not start.
  */
 #include "admin/ctl.h"
+#include "admin/doc.h"
 #include "core/listen_http.h"
 #include "admin/start.h"
 #include "base/hash.h"
@@ -191,6 +192,20 @@ static int check_only(const struct server_env *env)
     return 0;
 }
 
+static int print_document(const char *kind)
+{
+    struct error err = ERROR_INIT;
+    struct buf text = BUF_INIT;
+    if (admin_start(&err) != 0)
+        return complain(&err);
+    bool known = doc_by_name(&text, str_of(kind));
+    if (!known)
+        fprintf(stderr, "cjabberd: there is no document '%s'; see --help\n", kind);
+    bool ok = known && fwrite(text.p, 1, text.n, stdout) == text.n && fflush(stdout) == 0;
+    buf_deinit(&text);
+    return ok ? 0 : 1;
+}
+
 static int start(char **argv, const struct server_env *env)
 {
     struct error err = ERROR_INIT;
@@ -238,6 +253,8 @@ int main(int argc, char **argv)
     fault_init();
     module_registry_start();
     listeners_register(&listen_http);
+    if (args.print)
+        return print_document(args.print);
     if (args.check)
         return check_only(&env);
     raise_file_limit();
