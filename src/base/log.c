@@ -38,9 +38,10 @@ static struct {
     uint64_t queued_seq, written_seq; /* turns of the queue, for lines that wait */
     uint64_t dropped;
     bool json;
+    int change_error; /* errno of the last rotation or reopening; 0: it went well */
     /* Of the writer thread alone. */
     char *file;
-    int fd;
+    int fd, error; /* error: of the rotation or reopening under way */
     uint64_t size, rotate_size;
     unsigned rotate_count;
 } out = {.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -285,8 +286,10 @@ static void close_file(void)
 static void open_or_complain(bool truncate)
 {
     close_file();
-    if (open_file(truncate) < 0)
-        dprintf(STDERR_FILENO, "log: cannot open %s: %s\n", out.file, strerror(errno));
+    if (open_file(truncate) == 0)
+        return;
+    out.error = errno;
+    dprintf(STDERR_FILENO, "log: cannot open %s: %s\n", out.file, strerror(errno));
 }
 
 static void move_old_file(unsigned to)
@@ -297,8 +300,10 @@ static void move_old_file(unsigned to)
     else
         buf_printf(&old, "%s.%u%c", out.file, to - 1, '\0');
     buf_printf(&fresh, "%s.%u%c", out.file, to, '\0');
-    if (rename(old.p, fresh.p) < 0 && errno != ENOENT)
+    if (rename(old.p, fresh.p) < 0 && errno != ENOENT) {
+        out.error = errno;
         dprintf(STDERR_FILENO, "log: cannot rename %s: %s\n", old.p, strerror(errno));
+    }
     buf_deinit(&old);
     buf_deinit(&fresh);
 }
@@ -352,13 +357,17 @@ static void write_batch(void)
         buf_deinit(&words);
     }
     write_lines(batch.p, pos);
+    out.error = 0;
     if (rotate)
         rotate_now();
     else if (reopen)
         open_or_complain(false);
+    int error = out.error;
     write_lines(batch.p + pos, batch.n - pos);
 
     pthread_mutex_lock(&out.lock);
+    if (rotate || reopen)
+        out.change_error = error;
     out.written_seq = out.queued_seq;
     pthread_cond_broadcast(&out.written);
     batch.n = 0;
@@ -386,15 +395,33 @@ static void *writer(void *arg)
     return NULL;
 }
 
+/* With the lock held. */
+static void ask(bool *flag)
+{
+    if (!out.running)
+        return;
+    out.request_pos = out.queue.n;
+    *flag = true;
+    wake_writer();
+}
+
 static void request(bool *flag)
 {
     pthread_mutex_lock(&out.lock);
-    if (out.running) {
-        out.request_pos = out.queue.n;
-        *flag = true;
-        wake_writer();
-    }
+    ask(flag);
     pthread_mutex_unlock(&out.lock);
+}
+
+static int request_and_wait(bool *flag, struct error *err)
+{
+    pthread_mutex_lock(&out.lock);
+    ask(flag);
+    uint64_t seq = out.queued_seq;
+    while (out.running && out.written_seq <= seq)
+        pthread_cond_wait(&out.written, &out.lock);
+    int error = out.change_error;
+    pthread_mutex_unlock(&out.lock);
+    return error ? err_set(err, ERR_IO, "the log file cannot be changed: %s", strerror(error)) : 0;
 }
 
 void log_reopen(void)
@@ -407,12 +434,23 @@ void log_rotate(void)
     request(&out.rotate);
 }
 
+int log_reopen_wait(struct error *err)
+{
+    return request_and_wait(&out.reopen, err);
+}
+
+int log_rotate_wait(struct error *err)
+{
+    return request_and_wait(&out.rotate, err);
+}
+
 int log_start(const struct log_config *cfg, struct error *err)
 {
     out.file = cfg->file ? strdup(cfg->file) : NULL;
     out.rotate_size = cfg->rotate_size;
     out.rotate_count = cfg->rotate_count;
     out.written_seq = out.queued_seq = 0;
+    out.change_error = 0;
     if (open_file(false) < 0) {
         err_set(err, ERR_IO, "cannot open log file %s: %s", cfg->file, strerror(errno));
         free(out.file);

@@ -40,6 +40,12 @@ bool log_level_parse(struct str name, enum log_level *out);
 void log_reopen(void);
 /* Renames file -> file.0 -> file.1 ... and opens a new one. */
 void log_rotate(void);
+/*
+ * The same, and block until it is done: lines logged before are in the old file then, later ones in the new one. ERR_IO when
+ * a file could not be renamed or opened; lines go to standard error until a file can be opened. Not on a shard's thread.
+ */
+int log_reopen_wait(struct error *err);
+int log_rotate_wait(struct error *err);
 
 void log_write(enum log_level level, const char *area, const struct log_ctx *ctx, const char *fmt, ...) PRINTF_LIKE(4, 5);
 

@@ -38,6 +38,18 @@ int auth_remove(struct str host, struct str user, struct error *err) YIELDS;
 int auth_count(struct str host, uint64_t *out, struct error *err) YIELDS;
 int auth_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out,
               struct error *err) YIELDS;
+/*
+ * The stored plain password of an account; absent: there is none (no such account), or it is stored as SCRAM keys
+ * (*scram_out). Copied into a, which is marked secret.
+ */
+int auth_plain_password(struct arena *a, struct str host, struct str user, struct str *out, bool *scram_out, struct error *err) YIELDS;
+/*
+ * Replaces plain stored passwords of a host by SCRAM keys: those that auth_scram_hash and its friends name; where the
+ * configuration stores plain ones, keys of every hash, so that whatever a client may choose goes on working. Works in small
+ * batches; what was done stays done when it fails, and a second call goes on from there. ERR_NO_HOST. The counts are of
+ * accounts converted, and of those whose password cannot be prepared for SCRAM (they stay as they are).
+ */
+int auth_convert_to_scram(struct str host, uint64_t *converted_out, uint64_t *left_out, struct error *err) YIELDS;
 /* Forgets cached credentials on every shard. */
 int auth_clear_cache(struct error *err) YIELDS;
 /* Do new passwords of this host get a plain form (auth_password_format, auth_stored_password_types)? It serves every hash. */

@@ -330,6 +330,15 @@ unsigned c2s_shutdown_all(void)
     return streams_n;
 }
 
+void c2s_shutdown_unbound(void)
+{
+    LIST_EACH_SAFE(it, &streams) {
+        struct c2s *c = LIST_ENTRY(it, struct c2s, link);
+        if (c->state != C2S_BOUND)
+            c2s_end(c, "system-shutdown", STR_NULL);
+    }
+}
+
 void c2s_config_coming(const struct config *now)
 {
     LIST_EACH_SAFE(it, &streams) {

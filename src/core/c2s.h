@@ -29,6 +29,8 @@ void c2s_info(const struct c2s *c, const char **connection_out, struct ip *ip_ou
 void c2s_stanza(struct c2s *c, struct stanza **s) YIELDS;
 /* Every stream of this shard gets system-shutdown; how many are left comes back. */
 unsigned c2s_shutdown_all(void);
+/* The same for streams without a resource: they have not logged in yet. */
+void c2s_shutdown_unbound(void);
 void c2s_shard_start(void);
 /* Before a reload takes effect: streams of hosts that go end with host-gone, while these hosts' modules still see it. */
 void c2s_config_coming(const struct config *now);

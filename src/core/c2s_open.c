@@ -3,6 +3,7 @@
  */
 #include "base/rand.h"
 #include "core/c2s_stream.h"
+#include "core/server.h"
 #include "xml/writer.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -194,6 +195,10 @@ void c2s_open(struct c2s *c, const struct xml_el *h)
         return;
     if (c->host_known && c->login->authenticated && c->host != v->index) {
         refuse(c, v->name, "host-unknown", "The stream was authenticated for another host");
+        return;
+    }
+    if (server_draining()) {
+        refuse(c, v->name, "system-shutdown", NULL);
         return;
     }
     c->host = v->index;

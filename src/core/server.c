@@ -35,6 +35,8 @@ static uint64_t started_ms;
 static struct config *first;      /* what the shards start with */
 static enum server_end ending;
 static bool end_asked;
+static bool busy;                 /* a reload or the closing of listeners is under way */
+static bool draining;             /* any thread reads it */
 static struct server_hooks hooks;
 
 const struct server_env *server_env(void)
@@ -61,6 +63,16 @@ const char *server_own_version(void)
 uint64_t server_uptime_s(void)
 {
     return (clock_mono_ms() - started_ms) / 1000;
+}
+
+bool server_draining(void)
+{
+    return __atomic_load_n(&draining, __ATOMIC_RELAXED);
+}
+
+bool server_end_asked(void)
+{
+    return end_asked;
 }
 
 enum server_end server_ending(void)
@@ -179,7 +191,7 @@ static int apply(struct load_job *j, struct error *err)
         log_set_level(level);
     if (install_everywhere(j->config, err) != 0)
         return -1;
-    return listeners_apply(j->config, err);
+    return server_draining() ? 0 : listeners_apply(j->config, err);
 }
 
 static int load_and_apply(struct error *err) YIELDS;
@@ -199,17 +211,25 @@ static int load_and_apply(struct error *err)
     return rc;
 }
 
-/* One at a time: each sees the files as they are when its turn has come, so the last one asked for is the one in force. */
+/* Listeners are changed by one at a time. */
+static void take_turn(void) YIELDS;
+static void take_turn(void)
+{
+    while (busy)
+        fiber_sleep(5);
+    busy = true;
+}
+
+/* Each reload sees the files as they are when its turn has come, so the last one asked for is the one in force. */
 static int reload_on_main(void *arg, struct error *err) YIELDS;
 static int reload_on_main(void *arg, struct error *err)
 {
-    static bool reloading;
     (void)arg;
-    while (reloading)
-        fiber_sleep(5);
-    reloading = true;
+    take_turn();
+    hooks.reloading();
     int rc = load_and_apply(err);
-    reloading = false;
+    hooks.reloaded();
+    busy = false;
     return rc;
 }
 
@@ -221,7 +241,63 @@ int server_reload(struct error *err)
     return rc;
 }
 
+static void check_blocking(void *arg, void *state)
+{
+    struct load_job *j = arg;
+    (void)state;
+    j->config = server_load_config(&env, &j->err);
+}
+
+int server_check_config(struct error *err)
+{
+    struct load_job j = {0};
+    pool_run(pool_general(), check_blocking, &j);
+    if (!j.config) {
+        *err = j.err;
+        return -1;
+    }
+    config_release(&j.config);
+    return 0;
+}
+
 /* --- the end --- */
+
+static void close_listeners(void) YIELDS;
+static void close_listeners(void)
+{
+    take_turn();
+    listeners_stop();
+    busy = false;
+}
+
+static int drain_each(void *arg, void *slot, struct error *err)
+{
+    (void)arg;
+    (void)slot;
+    (void)err;
+    c2s_shutdown_unbound();
+    return 0;
+}
+
+static int drain_on_main(void *arg, struct error *err) YIELDS;
+static int drain_on_main(void *arg, struct error *err)
+{
+    struct arena *a = arena_new();
+    (void)arg;
+    __atomic_store_n(&draining, true, __ATOMIC_RELAXED);
+    close_listeners();
+    int rc = mail_gather(drain_each, NULL, ARENA_ARRAY(a, void *, shard_count()), a, 10000, err);
+    arena_release(&a);
+    return rc;
+}
+
+int server_drain(struct error *err)
+{
+    struct arena *a = arena_new();
+    int rc = mail_call(0, drain_on_main, NULL, a, 60000, err);
+    arena_release(&a);
+    return rc;
+}
 
 /* Streams say goodbye, other connections end after what is queued for them; with `*arg` everything ends at once. */
 static int shutdown_each(void *arg, void *slot, struct error *err)
@@ -262,7 +338,7 @@ static void end_fiber(void *arg)
     LOG(INFO, "server", NULL, "%s", ending == SERVER_RESTART ? "restarting" : "stopping");
     hooks.stopping();
     fiber_sleep(ANSWER_MS);
-    listeners_stop();
+    close_listeners();
     hooks.closing();
     for (unsigned waited = 0; close_connections(false) && waited < CLOSE_MS; waited += 20)
         fiber_sleep(20);
@@ -274,7 +350,7 @@ static void halt_now(void)
 {
     LOG(NOTICE, "server", NULL, "halted");
     hooks.halting();
-    _exit(0);
+    _exit(1); /* whoever watches the process sees that this was no orderly stop */
 }
 
 static void on_end_at_main(struct msg *m)
@@ -319,7 +395,7 @@ void server_start(const struct server_env *e, struct config *c, const struct ser
     env = *e;
     first = c;
     hooks = *h;
-    end_asked = false;
+    end_asked = busy = draining = false;
     started_ms = clock_mono_ms();
 }
 

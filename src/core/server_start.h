@@ -10,6 +10,8 @@ struct server_hooks {
     void (*stopping)(void);                   /* the end has begun */
     void (*closing)(void);                    /* the listeners are being closed */
     void (*halting)(void);              /* right before the process ends without ceremony: what is acknowledged goes to disk */
+    void (*reloading)(void);            /* the configuration is about to be read again */
+    void (*reloaded)(void);             /* it was, with or without success */
 };
 
 /* Before rt_start. The configuration stays the caller's. */

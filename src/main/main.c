@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "core/auth.h"
 #include "core/certs.h"
+#include "core/cookie.h"
 #include "core/listeners.h"
 #include "core/module.h"
 #include "core/server_start.h"
@@ -107,9 +108,13 @@ static int on_started(struct error *err)
     return 0;
 }
 
+/* systemd would end a service that says STOPPING and stays: a restart happens in this process, so to systemd it is a reload. */
 static void on_stopping(void)
 {
-    notify_stopping();
+    if (server_ending() == SERVER_RESTART)
+        notify_reloading();
+    else
+        notify_stopping();
     unwatch_signals();
 }
 
@@ -120,6 +125,7 @@ static void on_closing(void)
 
 static void on_halting(void)
 {
+    notify_stopping();
     store_stop();
     spool_unlock();
     log_stop();
@@ -164,7 +170,7 @@ static int start_store(const struct config *c, struct error *err)
 
 static int serve(struct config *c, const struct server_env *env, struct error *err)
 {
-    struct server_hooks hooks = {on_started, on_stopping, on_closing, on_halting};
+    struct server_hooks hooks = {on_started, on_stopping, on_closing, on_halting, notify_reloading, notify_ready};
     struct tls_certs *certs = certs_for(c, env, err);
     if (!certs)
         return -1;
@@ -172,7 +178,7 @@ static int serve(struct config *c, const struct server_env *env, struct error *e
     tls_certs_release(&certs);
     server_start(env, c, &hooks);
     struct rt_config rc = {.shards = (unsigned)opt_int(c->global, "shards"), .on_stop = server_shard_stop};
-    if (admin_start(err) != 0 || start_store(c, err) != 0)
+    if (admin_start(err) != 0 || cookie_start(args.spool, err) != 0 || start_store(c, err) != 0)
         return -1;
     int r = rt_start(&rc, server_shard_start, err) == 0 ? server_run(err) : -1;
     store_stop();

@@ -1,10 +1,12 @@
 /* See the header. */
 #include "main/notify.h"
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static void say(const char *words)
@@ -29,7 +31,18 @@ void notify_ready(void)
     say("READY=1\nSTATUS=Serving");
 }
 
+/* The time lets systemd tell this reload from an older one (sd_notify(3), Type=notify-reload). */
+void notify_reloading(void)
+{
+    char words[96];
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(words, sizeof words, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reloading",
+             (unsigned long long)now.tv_sec * 1000000u + (unsigned long long)now.tv_nsec / 1000);
+    say(words);
+}
+
 void notify_stopping(void)
 {
-    say("STOPPING=1");
+    say("STOPPING=1\nSTATUS=Stopping");
 }

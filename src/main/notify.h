@@ -3,6 +3,8 @@
 #define MAIN_NOTIFY_H
 
 void notify_ready(void);
+/* A reload, or a restart in the same process, has begun; notify_ready ends it. */
+void notify_reloading(void);
 void notify_stopping(void);
 
 #endif

@@ -323,3 +323,91 @@ enum store_rc users_list(struct arena *a, struct str host, struct str after, siz
     *n_out = j.n;
     return STORE_OK;
 }
+
+/* --- plain forms, for their conversion --- */
+
+struct plain_job {
+    struct arena *a;
+    struct str host, after;
+    size_t limit, n;
+    struct user_plain *users;
+};
+
+static enum store_rc list_plain(struct sql_conn *c, void *arg)
+{
+    struct plain_job *j = arg;
+    struct sql_query q;
+
+    if (j->after.p)
+        sql_start(c, STMT_users_plain_after, SQL_ARGS(V_STR(j->host), V_STR(j->after), V_INT((int64_t)j->limit)), &q);
+    else
+        sql_start(c, STMT_users_plain, SQL_ARGS(V_STR(j->host), V_INT((int64_t)j->limit)), &q);
+    while (sql_next(&q) && j->n < j->limit) {
+        struct user_plain *u = &j->users[j->n++];
+        u->user = arena_str(j->a, sql_text(&q, 0));
+        u->plain = arena_str(j->a, sql_text(&q, 1));
+    }
+    return sql_end(&q);
+}
+
+enum store_rc users_list_plain(struct arena *a, struct str host, struct str after, size_t limit, struct user_plain **out,
+                               size_t *n_out)
+{
+    struct plain_job j = {.host = host, .after = after, .limit = limit};
+    enum store_rc rc;
+
+    *out = NULL;
+    *n_out = 0;
+    if (!store_name_ok(host))
+        return STORE_OK;
+    j.a = arena_new();
+    arena_mark_secret(j.a);
+    arena_on_release(a, release_arena, j.a);
+    j.users = ARENA_ARRAY(j.a, struct user_plain, limit);
+    rc = store_read(list_plain, &j);
+    *out = j.users;
+    *n_out = rc == STORE_OK ? j.n : 0;
+    return rc;
+}
+
+struct replace_job {
+    struct str host;
+    struct user_plain *users;
+    size_t n;
+};
+
+static bool same_plain(struct sql_conn *c, struct str host, const struct user_plain *u, enum store_rc *rc_out)
+{
+    struct user_job j = {.a = arena_new(), .host = host, .user = u->user};
+    bool same;
+
+    arena_mark_secret(j.a);
+    *rc_out = read_user(c, &j);
+    same = *rc_out == STORE_OK && j.found.has_plain && str_eq(j.found.plain, u->plain);
+    if (*rc_out == STORE_NONE)
+        *rc_out = STORE_OK;
+    arena_release(&j.a);
+    return same;
+}
+
+static enum store_rc replace_plain(struct sql_conn *c, void *arg)
+{
+    const struct replace_job *r = arg;
+    enum store_rc rc = STORE_OK;
+
+    for (size_t i = 0; rc == STORE_OK && i < r->n; i++) {
+        struct user_plain *u = &r->users[i];
+        u->replaced = same_plain(c, r->host, u, &rc);
+        if (!u->replaced)
+            continue;
+        rc = set_user(c, &(struct user_job){.host = r->host, .user = u->user, .creds = &u->creds});
+    }
+    return rc;
+}
+
+enum store_rc users_replace_plain(struct str host, struct user_plain *users, size_t n)
+{
+    struct replace_job j = {host, users, n};
+
+    return n ? store_write(replace_plain, &j) : STORE_OK;
+}

@@ -29,4 +29,17 @@ enum store_rc users_count(struct str host, uint64_t *out) YIELDS;
 /* Names in byte order, at most `limit` after `after` (absent: from the start); each name once. limit 0: all. */
 enum store_rc users_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out) YIELDS;
 
+/* An account with a plain form, and what is to take the place of all its forms. */
+struct user_plain {
+    struct str user, plain;
+    struct user_creds creds; /* without a plain form */
+    bool replaced;           /* out: false when its plain form has changed meanwhile, or is gone */
+};
+
+/* Accounts with a plain form, as users_list lists names. */
+enum store_rc users_list_plain(struct arena *a, struct str host, struct str after, size_t limit, struct user_plain **out,
+                               size_t *n_out) YIELDS;
+/* Replaces the forms of those that still have the same plain one; all of them in one transaction. */
+enum store_rc users_replace_plain(struct str host, struct user_plain *users, size_t n) YIELDS;
+
 #endif

@@ -1,4 +1,4 @@
-/* Commands of the tag server: state, memory, and the end of it. */
+/* Commands of the tag server: state, memory, and the orderly or sudden end of it. */
 #include "admin/command.h"
 
 #include "core/auth.h"
@@ -21,7 +21,9 @@ static int status(struct cmd_call *c)
 
 ADMIN_CMD(status) = {
     .tags = "server", .where = RUNS_HERE, .flags = CMD_READS, .run = status, .brief = "Tell whether the server is running",
-    SHAPES({NO_ARGS, RESULT(T_RESTUPLE("res"))}),
+    .text = "The answer names the node and the version whose API this is.",
+    SHAPES({NO_ARGS, RESULT(T_RESTUPLE("res")),
+            SHOWS("The node ejabberd@localhost is started. Status: started\nejabberd 25.03 is running in that node")}),
 };
 
 static int registered_vhosts(struct cmd_call *c)
@@ -35,7 +37,10 @@ static int registered_vhosts(struct cmd_call *c)
 ADMIN_CMD(registered_vhosts) = {
     .tags = "server", .where = RUNS_HERE, .flags = CMD_READS, .run = registered_vhosts,
     .brief = "List the virtual hosts of this server",
-    SHAPES({NO_ARGS, RESULT(T_LIST("vhosts", NULL, T_STRING("vhost", NULL))), SHOWS("example.com", "anon.example.com")}),
+    .text = "These are the hosts of the configuration in force; each has accounts and modules of its own.",
+    SHAPES({NO_ARGS,
+            RESULT(T_LIST("vhosts", "Virtual hosts that are served", T_STRING("vhost", NULL))),
+            SHOWS("example.com", "anon.example.com")}),
 };
 
 static int clear_cache(struct cmd_call *c) YIELDS;
@@ -47,6 +52,7 @@ static int clear_cache(struct cmd_call *c)
 
 ADMIN_CMD(clear_cache) = {
     .tags = "server", .where = RUNS_HERE, .run = clear_cache, .brief = "Forget everything that is cached from the database",
+    .text = "Needed only after another program has changed the database: what this server writes itself is never stale.",
     SHAPES({NO_ARGS, RESULT(T_RESCODE("res"))}),
 };
 
@@ -64,6 +70,7 @@ static void trim_heap(void *arg, void *state)
 {
     (void)arg;
     (void)state;
+    arena_cache_trim();
     malloc_trim(0);
 }
 
@@ -80,6 +87,8 @@ static int gc(struct cmd_call *c)
 
 ADMIN_CMD(gc) = {
     .tags = "server", .where = RUNS_HERE, .run = gc, .brief = "Give memory that is kept for later back to the system",
+    .text = "Memory of past work is kept for the next; after a rare peak this returns it. Nothing that is cached is forgotten, "
+            "and no client notices.",
     SHAPES({.note = "added in 20.01", NO_ARGS, RESULT(T_RESCODE("res"))}),
 };
 
@@ -92,18 +101,26 @@ static int stop(struct cmd_call *c)
 
 ADMIN_CMD(stop) = {
     .tags = "server", .where = RUNS_HERE, .run = stop, .brief = "Stop the server cleanly",
+    .text = "Clients are told that the server shuts down, what is queued is written, then the process ends with status 0.",
     SHAPES({NO_ARGS, RESULT(T_RESCODE("res"))}),
 };
 
+/* A file that has become faulty meanwhile must not turn a restart into an outage. */
+static int restart(struct cmd_call *c) YIELDS;
 static int restart(struct cmd_call *c)
 {
-    (void)c;
+    struct error err = ERROR_INIT;
+    if (server_check_config(&err) < 0)
+        return cmd_fail_as(c, ERR_CONFIG, FAIL_REASON, QUOTE_TEXT, "error", "Not restarted: %s", err.text);
     server_end(SERVER_RESTART);
     return 0;
 }
 
 ADMIN_CMD(restart) = {
     .tags = "server", .where = RUNS_HERE, .run = restart, .brief = "Stop the server cleanly and start it again",
+    .text = "The program is executed anew in the same process with the arguments it was started with, so a newer version that "
+            "was installed meanwhile takes over. When the configuration file has an error nothing happens and the answer says "
+            "where it is.",
     SHAPES({NO_ARGS, RESULT(T_RESCODE("res"))}),
 };
 

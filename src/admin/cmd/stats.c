@@ -78,8 +78,10 @@ static int stats(struct cmd_call *c)
 ADMIN_CMD(stats) = {
     .tags = "statistics", .module = "mod_admin_extra", .policy = POLICY_ADMIN, .where = RUNS_HERE, .flags = CMD_READS,
     .run = stats, .brief = "Tell a number about the whole server",
-    .text = "Names of numbers: `registeredusers`, `onlineusers`, `onlineusersnode`, `uptimeseconds`, `processes`.",
-    SHAPES({ARGS(T_BINARY("name", "Name of the number")), RESULT(T_INTEGER("stat", NULL)), EXAMPLE("registeredusers"), SHOWS("6")}),
+    .text = "Names of numbers: `registeredusers`, `onlineusers`, `onlineusersnode`, `uptimeseconds`, `processes` (threads of the "
+            "server and tasks at work on them).",
+    SHAPES({ARGS(T_BINARY("name", "Name of the number")),
+            RESULT(T_INTEGER("stat", "The number")), EXAMPLE("registeredusers"), SHOWS("6")}),
 };
 
 static int stats_host(struct cmd_call *c) YIELDS;
@@ -104,6 +106,25 @@ ADMIN_CMD(stats_host) = {
     .tags = "statistics", .module = "mod_admin_extra", .policy = POLICY_ADMIN, .where = RUNS_HERE, .flags = CMD_READS,
     .run = stats_host, .brief = "Tell a number about a virtual host",
     .text = "Names of numbers: `registeredusers`, `onlineusers`.",
-    SHAPES({ARGS(T_BINARY("name", "Name of the number"), T_BINARY("host", "Virtual host")), RESULT(T_INTEGER("stat", NULL)),
-            EXAMPLE("registeredusers", "example.com"), SHOWS("6")}),
+    SHAPES({ARGS(T_BINARY("name", "Name of the number"), T_BINARY("host", "Virtual host")),
+            RESULT(T_INTEGER("stat", "The number")), EXAMPLE("registeredusers", "example.com"), SHOWS("6")}),
+};
+
+/* There are no server-to-server connections: nothing accepts or opens them yet. */
+static int no_connections(struct cmd_call *c)
+{
+    cmd_int(c, 0);
+    return 0;
+}
+
+ADMIN_CMD(incoming_s2s_number) = {
+    .tags = "statistics s2s", .policy = POLICY_ADMIN, .where = RUNS_HERE, .flags = CMD_READS, .run = no_connections,
+    .brief = "Count the connections from other servers",
+    SHAPES({NO_ARGS, RESULT(T_INTEGER("s2s_incoming", "Connections that other servers opened")), SHOWS("1")}),
+};
+
+ADMIN_CMD(outgoing_s2s_number) = {
+    .tags = "statistics s2s", .policy = POLICY_ADMIN, .where = RUNS_HERE, .flags = CMD_READS, .run = no_connections,
+    .brief = "Count the connections to other servers",
+    SHAPES({NO_ARGS, RESULT(T_INTEGER("s2s_outgoing", "Connections that this server opened")), SHOWS("1")}),
 };
