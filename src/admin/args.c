@@ -321,10 +321,20 @@ static int text_to_value(struct cmd_call *c, const struct type *t, struct str te
 
 /* --- binding --- */
 
-static struct str new_name(const struct admin_cmd *d, struct str key)
+/* A name that the shape itself has is no old one there: host of muc_register_nick, which ejabberd then misses. */
+static bool shape_has(const struct cmd_shape *s, struct str name)
 {
+    for (unsigned i = 0; i < s->arg_count; i++)
+        if (str_eq(str_of(s->args[i].name), name))
+            return true;
+    return false;
+}
+
+static struct str new_name(const struct cmd_call *c, struct str key)
+{
+    const struct admin_cmd *d = c->cmd->d;
     for (unsigned i = 0; i < d->rename_count; i++)
-        if (str_eq(str_of(d->renames[i].old_name), key))
+        if (str_eq(str_of(d->renames[i].old_name), key) && !shape_has(c->shape, key))
             return str_of(d->renames[i].name);
     return key;
 }
@@ -386,7 +396,7 @@ int args_bind(struct cmd_call *c, const struct raw_args *raw)
     c->args = args;
     if (c->cmd->d->rename_count)
         for (size_t i = 0; i < raw->n; i++)
-            raw->items[i].key = new_name(c->cmd->d, raw->items[i].key);
+            raw->items[i].key = new_name(c, raw->items[i].key);
     for (unsigned i = 0; i < s->arg_count; i++)
         if (bind_one(c, raw, &s->args[i], &args[i]) < 0)
             return -1;
