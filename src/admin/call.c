@@ -4,6 +4,7 @@
  */
 #include "admin/command.h"
 
+#include "admin/host_args.h"
 #include "base/log.h"
 #include "core/access.h"
 #include "rt/mailbox.h"
@@ -213,6 +214,16 @@ int cmd_fail_error(struct cmd_call *c, const struct error *err)
 
 /* --- admission --- */
 
+static bool allowed(struct cmd_call *c, const struct api_caller *caller)
+{
+    const struct config *cfg = config_current();
+    struct api_target t = {.command = c->cmd->name, .tags = c->cmd->d->tags, .api = c->shape ? c->shape->api : 0};
+    if (LIKELY(api_allowed(cfg, caller, &t)))
+        return true;
+    const struct vhost *h = api_allowed_on_host(cfg, caller, &t);
+    return h && host_args_fit(c, h, caller);
+}
+
 int cmd_admit(struct cmd_call *c, const struct api_caller *caller)
 {
     struct api_caller *copy = ARENA_NEW(c->arena, struct api_caller);
@@ -222,8 +233,8 @@ int cmd_admit(struct cmd_call *c, const struct api_caller *caller)
     if (c->cmd->d->flags & CMD_INTERNAL)
         return cmd_fail_as(c, ERR_NOT_ALLOWED, tool ? FAIL_THROWN : FAIL_REASON, QUOTE_NONE, "error",
                            "frontend_cannot_call_an_internal_command");
-    if (!api_allowed(config_current(), caller, c->cmd->name, c->cmd->d->policy == POLICY_OPEN))
-        return cmd_fail(c, ERR_FORBIDDEN, NULL);
+    if (!allowed(c, caller))
+        return c->failure.code == ERR_NONE ? cmd_fail(c, ERR_FORBIDDEN, NULL) : -1;
     if ((c->cmd->d->flags & CMD_TOOL_ONLY) && !tool)
         return cmd_fail(c, ERR_INTERNAL, "only for the command line");
     return 0;
@@ -256,6 +267,7 @@ static int run_home(struct cmd_call **cp)
     /* no answer: the home shard may still write into the old call, so it is left to it */
     struct cmd_call *n = cmd_call_new(c->cmd, c->shape, c->version);
     n->frontend = arena_str(n->arena, c->frontend);
+    n->request_id = arena_str(n->arena, c->request_id);
     n->sink = c->sink;
     cmd_fail_error(n, &err);
     cmd_call_end(cp);
@@ -314,6 +326,8 @@ int cmd_run(struct cmd_call **cp)
     if (c->dry_run && !(c->cmd->d->flags & CMD_DRY_RUN))
         return cmd_fail(c, ERR_BAD_REQUEST, "%s cannot say what it would do without doing it", c->cmd->name.p);
     adapt_args(c);
+    if (c->failure.code != ERR_NONE)
+        return -1; /* there is no newest value for an older one */
     if (c->cmd->d->where == RUNS_ON_POOL)
         rc = run_pool(c);
     else if (c->cmd->d->where == RUNS_AT_HOME)
@@ -366,7 +380,8 @@ void cmd_log(const struct cmd_call *c)
         else
             print_arg(&b, t, &c->args[i]);
     }
-    log_write(d->flags & CMD_READS ? LOG_DEBUG : LOG_INFO, "api", NULL, "%.*s calls %s%.*s (%.*s)", STR_ARG(c->who),
-              c->cmd->name.p, (int)b.n, b.p ? b.p : "", STR_ARG(c->frontend));
+    struct log_ctx ctx = {.request_id = c->request_id};
+    log_write(d->flags & CMD_READS ? LOG_DEBUG : LOG_INFO, "api", &ctx, "%.*s calls %s%.*s (%.*s)%s", STR_ARG(c->who),
+              c->cmd->name.p, (int)b.n, b.p ? b.p : "", STR_ARG(c->frontend), c->dry_run ? " as a dry run" : "");
     buf_deinit(&b);
 }

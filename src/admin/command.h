@@ -35,7 +35,8 @@ enum cmd_flags {
     CMD_TOOL_ONLY = 2, /* exists for the command line only; elsewhere an internal error, COMPAT(ejabberd) */
     CMD_INTERNAL = 4,  /* for the web console only */
     CMD_ENDS = 8,      /* the connection closes without an answer (halt) */
-    CMD_DRY_RUN = 16   /* looks at cmd_call.dry_run: can say what it would touch without touching it */
+    CMD_DRY_RUN = 16,  /* looks at cmd_call.dry_run: can say what it would touch without touching it */
+    CMD_PAGES = 32     /* streams a list of texts, each once, and looks at cmd_call.page */
 };
 
 /* What a command takes and answers from one API version on. Shapes stand newest first. */
@@ -45,7 +46,10 @@ struct cmd_shape {
     const struct type *args;
     uint8_t arg_count;
     const struct type *result;
-    /* Only in older shapes, and only where they differ: from these arguments to the newest ones, and back for the result. */
+    /*
+     * Only in older shapes, and only where they differ: from these arguments to the newest ones, and back for the result. Pure;
+     * arguments without a newest form are refused with cmd_fail.
+     */
     void (*to_newest)(struct cmd_call *c, const struct value *in, struct value *out);
     struct value (*from_newest)(struct cmd_call *c, const struct value *v); /* the result, or one element of a list */
     const char *const *example; /* one text per argument; none: no example is shown */
@@ -67,6 +71,7 @@ struct admin_cmd {
     const char *home_user, *home_host;
     unsigned flags;
     const char *secret; /* arguments that are never logged, space separated */
+    const char *elsewhere; /* arguments that may name somebody of any host, see admin/host_args.h; space separated */
     const struct cmd_rename *renames;
     uint8_t rename_count;
     const struct cmd_shape *shapes;
@@ -103,6 +108,8 @@ struct command {
     bool has_secret;
 };
 
+/* What contradicts itself in an entry; NULL: nothing. */
+const char *command_flaw(const struct admin_cmd *d);
 /* Collects, sorts and checks the entries; once, before anything is served. A bad or doubled entry: -1. */
 int commands_start(struct error *err);
 void commands_stop(void);
@@ -141,9 +148,17 @@ struct failure {
     struct str note; /* lines that the tool prints first */
 };
 
-/* Takes list elements as they come. The row is only valid during the call. -1: the peer is gone. */
+/* Takes list elements as they come. The row is only valid during the call. -1: no more, please. */
 struct cmd_sink {
     int (*row)(struct cmd_sink *s, struct cmd_call *c, const struct value *row) YIELDS;
+    /* What the command is doing, as text for a person's terminal. -1: nobody reads any more. NULL: nobody ever does. */
+    int (*say)(struct cmd_sink *s, struct cmd_call *c, struct str text) YIELDS;
+};
+
+/* What of a list is wanted. A hint for commands with CMD_PAGES: the front end leaves out what comes in excess. */
+struct cmd_page {
+    struct str after; /* only rows that come after this text, in order of bytes; absent: from the first */
+    size_t limit;     /* more rows than this are of no use; 0: all are */
 };
 
 struct cmd_call {
@@ -153,6 +168,8 @@ struct cmd_call {
     unsigned version;
     const struct api_caller *caller; /* who asked; set by cmd_admit */
     struct str frontend, who;      /* for the log */
+    struct str request_id;         /* what answer and log call it; may be absent */
+    struct cmd_page page;
     struct cmd_sink *sink;
     const struct value *args;      /* after binding: the shape's; in run: the newest shape's */
     struct value result;           /* everything but lists */
@@ -208,7 +225,7 @@ struct value *cmd_fields(struct cmd_call *c);
 struct value *cmd_add_row(struct cmd_call *c);
 /*
  * The next element of a long list that comes in the order of value_cmp: goes out at once. The strings need only live
- * during the call. Not together with cmd_add_row; only where RUNS_HERE. -1: the peer is gone, stop.
+ * during the call. Not together with cmd_add_row; only where RUNS_HERE. -1: the peer is gone or has enough, stop.
  */
 int cmd_stream_row(struct cmd_call *c, const struct value *row) YIELDS;
 

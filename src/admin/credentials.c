@@ -1,8 +1,9 @@
-/* Authorization headers. Runs on the request's fiber; checking a password suspends it. */
+/* Authorization headers. Runs on the request's fiber; checking a password or a token suspends it. */
 #include "admin/credentials.h"
 
 #include "base/base64.h"
 #include "core/auth.h"
+#include "core/oauth.h"
 
 static int refused(struct error *err)
 {
@@ -33,11 +34,12 @@ static int check_basic(struct arena *a, struct str encoded, struct api_caller *c
 
 int credentials_token(struct arena *a, struct str token, struct api_caller *caller, struct error *err)
 {
-    (void)a;
-    (void)token;
-    (void)caller;
-    /* no token has been issued: none is valid */
-    return err_set(err, ERR_BAD_TOKEN, NULL);
+    struct oauth_grant g;
+    if (oauth_check(a, str_trim(token), &g, err) < 0)
+        return -1;
+    caller->who.jid = g.owner;
+    caller->oauth_scopes = g.scopes;
+    return 0;
 }
 
 int credentials_check(struct http_request *r, struct arena *a, struct api_caller *caller, struct error *err)

@@ -11,7 +11,7 @@
 
 /* Fills caller->who.jid and ->oauth_scopes. ERR_NOT_AUTHORIZED, ERR_BAD_TOKEN, or what the store says. Copies into a. */
 int credentials_check(struct http_request *r, struct arena *a, struct api_caller *caller, struct error *err) YIELDS;
-/* The owner and the scopes of an OAuth token. ERR_BAD_TOKEN. */
+/* The owner and the scopes of an OAuth token, which need not be an account. ERR_BAD_TOKEN, or what the store says. */
 int credentials_token(struct arena *a, struct str token, struct api_caller *caller, struct error *err) YIELDS;
 
 #endif

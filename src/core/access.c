@@ -116,7 +116,7 @@ static bool cond_at(const struct acl_scope *s, const struct acl_cond *c, const s
     if (c->kind == COND_ACL)
         return acl_named(s, c->user, who, depth + 1);
     if (c->kind == COND_IP)
-        return who->ip.family && ip_net_has(&c->net, &who->ip);
+        return who->any_ip || (who->ip.family && ip_net_has(&c->net, &who->ip));
     if (c->kind == COND_SHARED_GROUP || !jid_present(who->jid))
         return false;
     struct str user = jid_user(who->jid), host = jid_host(who->jid), res = jid_res(who->jid);
@@ -152,16 +152,19 @@ static bool acl_named(const struct acl_scope *s, struct str name, const struct a
 {
     if (depth > ACL_NESTING_MAX) /* acls that name each other */
         return false;
-    for (size_t i = 0; i < s->acl_count; i++) {
-        if (!str_eq(s->acls[i].name, name))
-            continue;
-        const struct acl_conds *any = &s->acls[i].any_of;
-        for (size_t k = 0; k < any->n; k++)
-            if (cond_at(s, &any->v[k], who, depth))
-                return true;
-        return false;
-    }
+    const struct named_acl *acl = acl_find(s, name);
+    for (size_t k = 0; acl && k < acl->any_of.n; k++)
+        if (cond_at(s, &acl->any_of.v[k], who, depth))
+            return true;
     return false;
+}
+
+const struct named_acl *acl_find(const struct acl_scope *s, struct str name)
+{
+    for (size_t i = 0; i < s->acl_count; i++)
+        if (str_eq(s->acls[i].name, name))
+            return &s->acls[i];
+    return NULL;
 }
 
 bool cond_match(const struct acl_scope *s, const struct acl_cond *cond, const struct access_subject *who)

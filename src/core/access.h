@@ -11,6 +11,7 @@
 struct access_subject {
     struct jid jid; /* JID_NULL when nobody is authenticated */
     struct ip ip;   /* family 0: unknown */
+    bool any_ip;    /* asks what the address could be allowed at best: every network matches */
 };
 
 /* Does the named acl (or inline acl definition node) match? */
@@ -36,10 +37,32 @@ struct api_caller {
     bool admin_header;       /* X-Admin: true (kept for the record, no effect) */
 };
 
-/* api_permissions: may this caller run the command? tags: of the command, ended by NULL; NULL: none. */
-bool api_allowed_tagged(const struct config *c, const struct api_caller *caller, struct str command,
-                        const char *const *tags);
-/* The same without tags. `open_policy` (the command's policy is "open") has no effect: no command of 25.03 has it. */
-bool api_allowed(const struct config *c, const struct api_caller *caller, struct str command, bool open_policy);
+/* What the caller wants to do. */
+struct api_target {
+    struct str command;
+    const char *tags; /* between blanks; NULL: none */
+    unsigned api;     /* of the shape asked for; above 0 it has the tag "v<api>" too */
+};
+
+/*
+ * api_permissions: may this caller run the command? Names mean what they mean globally. No allocation (but a regular
+ * expression's): this is asked for every call of the API.
+ */
+bool api_allowed(const struct config *c, const struct api_caller *caller, const struct api_target *t);
+/*
+ * The same where the caller's host gives names their meaning (acl and access_rules in host_config and
+ * append_host_config): the host he may act on, NULL when he is not allowed there either, is not of a served host, that host
+ * changes nothing, or option api_host_admins is "ejabberd".
+ */
+const struct vhost *api_allowed_on_host(const struct config *c, const struct api_caller *caller, const struct api_target *t);
+/*
+ * Does some section let this account do what it does not let the caller do, by who it is and wherever it calls from? Then an
+ * administrator of one host must not get hold of it.
+ */
+bool api_account_above(const struct config *c, struct jid account, const struct api_caller *caller);
+/* Whose domain is it: a served host itself, a service that a host's modules name, or a part of a host. NULL: nobody's. */
+const struct vhost *api_domain_owner(const struct config *c, struct str domain);
+/* Does an oauth clause of api_permissions ask for this scope? */
+bool api_names_scope(const struct config *c, struct str scope);
 
 #endif

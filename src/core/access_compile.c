@@ -168,6 +168,7 @@ static int add_scalar(struct rule_compiler *c, enum cond_kind kind, const char *
 {
     struct acl_cond *cond = cond_add(c, out);
     cond->kind = kind;
+    cond->where = y;
     if (kind == COND_ACL && (str_eq(y->text, S("all")) || str_eq(y->text, S("none"))))
         cond->kind = str_eq(y->text, S("all")) ? COND_ALL : COND_NONE;
     if (!two_parts(kind))
@@ -193,6 +194,7 @@ static int add_map(struct rule_compiler *c, enum cond_kind kind, const char *typ
                 return not_a(c, hosts[k], type, "of the form {name: server}");
             struct acl_cond *cond = cond_add(c, out);
             cond->kind = kind;
+            cond->where = hosts[k];
             if (kind != COND_SHARED_GROUP && fill_two(c, cond, type, hosts[k], y->keys[i], hosts[k]->text))
                 return -1;
         }
@@ -298,6 +300,7 @@ int compile_acls(struct rule_compiler *c, const struct yaml *map, struct named_a
         const struct yaml *y = map->items[i];
         char got[96];
         (*out)[i].name = map->keys[i];
+        (*out)[i].where = map->key_nodes[i];
         if (y->kind == YAML_SCALAR && !str_eq(y->text, S("all")) && !str_eq(y->text, S("none")))
             return yaml_error(y, c->err, "acl '%.*s' must be a map of acl types, got %s", STR_ARG(map->keys[i]),
                               yaml_got(y, got));
@@ -363,6 +366,7 @@ static int clause(struct rule_compiler *c, enum rule_values values, const struct
                   struct rule *out)
 {
     struct rule_clause *cl = clause_add(c, out);
+    cl->where = key;
     if (clause_value(c, values, key, key->text, &cl->value))
         return -1;
     if (conds && conds->kind != YAML_NULL)
@@ -408,6 +412,7 @@ int compile_rules(struct rule_compiler *c, const struct yaml *map, enum rule_val
         const struct yaml *y = map->items[i];
         char got[96];
         (*out)[i].name = map->keys[i];
+        (*out)[i].where = map->key_nodes[i];
         bool word = y->kind == YAML_SCALAR && values == RULE_SHAPER;
         if (y->kind != YAML_MAP && y->kind != YAML_LIST && !word)
             return yaml_error(y, c->err, "rule '%.*s' of option '%s' must be a map or a list%s, got %s",

@@ -34,6 +34,7 @@ struct acl_cond {
     struct str user, host; /* names, globs; COND_ACL: user is the acl's name */
     pcre2_code *re, *re_host;
     struct ip_net net;
+    const struct yaml *where; /* what was written; NULL: nothing was (a default) */
 };
 
 struct acl_conds {
@@ -45,6 +46,7 @@ struct acl_conds {
 struct rule_clause {
     struct str value;
     struct acl_conds all_of;
+    const struct yaml *where;
 };
 
 struct rule {
@@ -55,11 +57,13 @@ struct rule {
 struct named_acl {
     struct str name;
     struct acl_conds any_of;
+    const struct yaml *where;
 };
 
 struct named_rule {
     struct str name;
     struct rule rule;
+    const struct yaml *where;
 };
 
 struct named_shaper {
@@ -88,12 +92,14 @@ struct api_who {
     size_t scope_count;
     struct api_who *inner; /* WHO_OAUTH: any of these */
     size_t inner_count;
+    const struct yaml *where;
 };
 
 struct api_what {
     bool negative;
     enum { WHAT_ALL, WHAT_NAME, WHAT_TAG } kind;
     struct str name;
+    const struct yaml *where;
 };
 
 struct api_section {
@@ -104,6 +110,7 @@ struct api_section {
     size_t who_count;
     struct api_what *what;
     size_t what_count;
+    const struct yaml *where, *from_at, *who_at, *what_at; /* NULL: not written */
 };
 
 struct api_rules {
@@ -142,6 +149,15 @@ bool cond_match(const struct acl_scope *s, const struct acl_cond *cond, const st
 /* Value of the first clause that matches; absent when none does. */
 struct str rule_value(const struct acl_scope *s, const struct rule *r, const struct access_subject *who);
 const struct rule *rule_find(const struct named_rule *v, size_t n, struct str name);
+const struct named_acl *acl_find(const struct acl_scope *s, struct str name);
+
+/* The parts of a section, one by one; permission.c asks all of them. */
+bool section_from(const struct api_section *s, const struct api_caller *caller);
+bool section_what(const struct api_section *s, const struct api_target *t);
+bool section_who(const struct acl_scope *scope, const struct api_section *s, const struct api_caller *caller);
+bool what_hits(const struct api_what *w, const struct api_target *t);
+/* One entry of `who`, with the caller's token where there is one. */
+bool who_matches(const struct acl_scope *scope, const struct api_who *w, const struct api_caller *caller);
 const struct named_shaper *shaper_named(const struct acl_scope *s, struct str name);
 bool glob_match(struct str pattern, struct str text);
 

@@ -1,6 +1,6 @@
 /*
  * api_permissions: may this caller run this command? Sections are tried on their own; the first that fits allows. Any
- * thread, suspends never. Acls and access rules mean what they mean globally, not what a host makes of them.
+ * thread, suspends never. core/permission_host.c has administrators of one host, core/permission_explain.c the reasons.
  */
 #include "core/access_compile.h"
 
@@ -12,25 +12,31 @@ static bool any_name(const struct str *v, size_t n, struct str name)
     return n == 0;
 }
 
-static bool has_tag(const char *const *tags, struct str tag)
+bool section_from(const struct api_section *s, const struct api_caller *caller)
 {
-    for (; tags && *tags; tags++)
-        if (str_eq(str_of(*tags), tag))
-            return true;
-    return false;
+    return any_name(s->frontends, s->frontend_count, caller->frontend) && any_name(s->tags, s->tag_count, caller->tag);
 }
 
-static bool what_hits(const struct api_what *w, struct str command, const char *const *tags)
+static bool has_tag(const struct api_target *t, struct str tag)
 {
-    return w->kind == WHAT_ALL || (w->kind == WHAT_NAME ? str_eq(w->name, command) : has_tag(tags, w->name));
+    struct str rest = str_of(t->tags), word;
+    while (t->tags && str_split(&rest, ' ', &word))
+        if (str_eq(word, tag))
+            return true;
+    return t->api && tag.n == 2 && tag.p[0] == 'v' && (unsigned)(tag.p[1] - '0') == t->api;
+}
+
+bool what_hits(const struct api_what *w, const struct api_target *t)
+{
+    return w->kind == WHAT_ALL || (w->kind == WHAT_NAME ? str_eq(w->name, t->command) : has_tag(t, w->name));
 }
 
 /* Order does not matter: what is excluded stays excluded. */
-static bool what_allows(const struct api_section *s, struct str command, const char *const *tags)
+bool section_what(const struct api_section *s, const struct api_target *t)
 {
     bool yes = false;
     for (size_t i = 0; i < s->what_count; i++) {
-        if (!what_hits(&s->what[i], command, tags))
+        if (!what_hits(&s->what[i], t))
             continue;
         if (s->what[i].negative)
             return false;
@@ -72,37 +78,50 @@ static bool who_token(const struct acl_scope *s, const struct api_who *w, const 
     return false;
 }
 
-static bool who_allows(const struct acl_scope *s, const struct api_section *sec, const struct api_caller *caller)
+/* A token is judged by oauth clauses alone: it must not profit from the address it comes from. */
+bool who_matches(const struct acl_scope *s, const struct api_who *w, const struct api_caller *caller)
 {
-    for (size_t i = 0; i < sec->who_count; i++) {
-        /* A token is judged by oauth clauses alone: it must not profit from the address it comes from. */
-        bool hit =
-            caller->oauth_scopes.p ? who_token(s, &sec->who[i], caller) : who_plain(s, &sec->who[i], &caller->who);
-        if (hit)
+    return caller->oauth_scopes.p ? who_token(s, w, caller) : who_plain(s, w, &caller->who);
+}
+
+bool section_who(const struct acl_scope *scope, const struct api_section *s, const struct api_caller *caller)
+{
+    for (size_t i = 0; i < s->who_count; i++)
+        if (who_matches(scope, &s->who[i], caller))
             return true;
-    }
     return false;
 }
 
-bool api_allowed_tagged(const struct config *c, const struct api_caller *caller, struct str command,
-                        const char *const *tags)
+static bool allowed_in(const struct acl_scope *scope, const struct config *c, const struct api_caller *caller,
+                       const struct api_target *t)
 {
-    /* The local socket belongs to whoever may read the spool folder; ejabberd never refuses its control script either.
-     */
-    if (str_eq(caller->frontend, S("ejabberd_ctl")))
-        return true;
     for (size_t i = 0; i < c->api->n; i++) {
         const struct api_section *s = &c->api->v[i];
-        if (any_name(s->frontends, s->frontend_count, caller->frontend) &&
-            any_name(s->tags, s->tag_count, caller->tag) && what_allows(s, command, tags) &&
-            who_allows(c->scope, s, caller))
+        if (section_from(s, caller) && section_what(s, t) && section_who(scope, s, caller))
             return true;
     }
     return false;
 }
 
-bool api_allowed(const struct config *c, const struct api_caller *caller, struct str command, bool open_policy)
+bool api_allowed(const struct config *c, const struct api_caller *caller, const struct api_target *t)
 {
-    (void)open_policy; /* no command of 25.03 has this policy */
-    return api_allowed_tagged(c, caller, command, NULL);
+    /* The local socket belongs to whoever may read the spool folder; ejabberd never refuses its control script either. */
+    return str_eq(caller->frontend, S("ejabberd_ctl")) || allowed_in(c->scope, c, caller, t);
+}
+
+const struct vhost *api_allowed_on_host(const struct config *c, const struct api_caller *caller, const struct api_target *t)
+{
+    const struct vhost *h = jid_present(caller->who.jid) ? config_host(c, jid_host(caller->who.jid)) : NULL;
+    if (!h || h->scope == c->scope || str_eq(opt_str(c->global, "api_host_admins"), S("ejabberd")))
+        return NULL;
+    return allowed_in(h->scope, c, caller, t) ? h : NULL;
+}
+
+bool api_names_scope(const struct config *c, struct str scope)
+{
+    for (size_t i = 0; i < c->api->n; i++)
+        for (size_t k = 0; k < c->api->v[i].who_count; k++)
+            if (scope.n && c->api->v[i].who[k].kind == WHO_OAUTH && scope_granted(&c->api->v[i].who[k], scope))
+                return true;
+    return false;
 }

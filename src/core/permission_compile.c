@@ -49,6 +49,7 @@ static int compile_from(struct rule_compiler *c, const struct yaml *y, struct ap
 {
     const struct yaml *const *v, *one;
     size_t n = entries(y, &v, &one);
+    s->from_at = y;
     s->frontends = ARENA_ARRAY(c->arena, struct str, n + 1);
     s->tags = ARENA_ARRAY(c->arena, struct str, n + 1);
     for (size_t i = 0; i < n; i++)
@@ -78,6 +79,7 @@ static int compile_who(struct rule_compiler *c, const struct yaml *y, struct api
 static int who_access(struct rule_compiler *c, const struct yaml *y, struct who_list *out)
 {
     struct api_who *w = who_add(c, out);
+    w->where = y;
     if (y->kind == YAML_SCALAR) {
         w->kind = WHO_ACCESS;
         w->access = y->text;
@@ -95,8 +97,11 @@ static int who_conds(struct rule_compiler *c, struct str type, const struct yaml
     struct acl_conds conds = {0};
     if (key ? compile_cond_entry(c, type, key, value, &conds) : compile_conds(c, value, &conds))
         return -1;
-    for (size_t i = 0; i < conds.n; i++)
-        who_add(c, out)->cond = conds.v[i];
+    for (size_t i = 0; i < conds.n; i++) {
+        struct api_who *w = who_add(c, out);
+        w->cond = conds.v[i];
+        w->where = conds.v[i].where;
+    }
     return 0;
 }
 
@@ -115,7 +120,7 @@ static int oauth_scopes(struct rule_compiler *c, const struct yaml *y, struct ap
 
 static int who_oauth(struct rule_compiler *c, const struct yaml *y, struct who_list *out)
 {
-    struct api_who oauth = {.kind = WHO_OAUTH};
+    struct api_who oauth = {.kind = WHO_OAUTH, .where = y};
     struct who_list inner = {0};
     if (y->kind != YAML_MAP && y->kind != YAML_LIST)
         return wrong(c, y, "'oauth'", "a map with 'scope' and who it is for");
@@ -168,6 +173,7 @@ static int what_entry(struct rule_compiler *c, const struct yaml *y, struct api_
         return wrong(c, y, "an entry of 'what'",
                      "the name of a command, \"*\", \"[tag:NAME]\" or one of these after '!'");
     struct str s = y->text;
+    w->where = y;
     w->negative = s.p[0] == '!';
     s.p += w->negative;
     s.n -= w->negative;
@@ -187,6 +193,7 @@ static int compile_what(struct rule_compiler *c, const struct yaml *y, struct ap
 {
     const struct yaml *const *v, *one;
     size_t n = entries(y, &v, &one);
+    s->what_at = y;
     s->what = ARENA_ARRAY(c->arena, struct api_what, n + 1);
     for (size_t i = 0; i < n; i++)
         if (what_entry(c, v[i], &s->what[s->what_count++]))
@@ -205,6 +212,7 @@ static int compile_part(struct rule_compiler *c, const struct yaml *y, size_t i,
         return unknown(c, y->key_nodes[i], "option of api_permissions", str_near(y->keys[i], parts, ARRAY_LEN(parts)));
     struct who_list who = {0};
     int rc = compile_who(c, y->items[i], NULL, &who);
+    s->who_at = y->items[i];
     s->who = who.v;
     s->who_count = who.n;
     return rc;
@@ -249,8 +257,8 @@ static void default_api(struct rule_compiler *c, struct api_rules *out)
     s->what = ARENA_ARRAY(c->arena, struct api_what, 3);
     s->what_count = 3;
     s->what[0].kind = WHAT_ALL;
-    s->what[1] = (struct api_what){true, WHAT_NAME, S("start")};
-    s->what[2] = (struct api_what){true, WHAT_NAME, S("stop")};
+    s->what[1] = (struct api_what){.negative = true, .kind = WHAT_NAME, .name = S("start")};
+    s->what[2] = (struct api_what){.negative = true, .kind = WHAT_NAME, .name = S("stop")};
     *out = (struct api_rules){s, 1};
 }
 
@@ -270,6 +278,7 @@ int compile_api(struct rule_compiler *c, const struct yaml *map, struct api_rule
     out->v = ARENA_ARRAY(c->arena, struct api_section, map->n);
     for (size_t i = 0; i < map->n; i++) {
         out->v[i].name = map->keys[i];
+        out->v[i].where = map->key_nodes[i];
         if (compile_section(c, map->items[i], &out->v[i]))
             return -1;
     }

@@ -11,6 +11,7 @@
 #include "core/certs.h"
 #include "core/listeners.h"
 #include "core/module.h"
+#include "core/oauth.h"
 #include "core/server_start.h"
 #include "core/session_table.h"
 #include "core/supported.h"
@@ -128,6 +129,7 @@ void server_shard_stop(unsigned shard)
 {
     (void)shard;
     auth_shard_stop();
+    oauth_shard_stop();
     account_shard_stop();
     module_shard_stop();
     config_install(NULL);

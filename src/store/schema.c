@@ -10,12 +10,16 @@
 
 static const struct {
     const char *name, *table, *columns;
+    bool shared; /* no server_host in either schema */
 } areas[] = {
-#define AREA(name, table, columns) {name, table, columns},
+#define AREA(name, table, columns) {name, table, columns, false},
+#define AREA_SHARED(name, table, columns) {name, table, columns, true},
 #define STEP(name, from, to, text_default, text_new)
 #include "store/schema.def"
 #undef AREA
+#undef AREA_SHARED
 #undef STEP
+#undef OAUTH_TABLES
 };
 
 static const struct step {
@@ -24,10 +28,13 @@ static const struct step {
     const char *text_default, *text_new;
 } steps[] = {
 #define AREA(name, table, columns)
+#define AREA_SHARED(name, table, columns)
 #define STEP(name, from, to, text_default, text_new) {name, from, to, text_default, text_new},
 #include "store/schema.def"
 #undef AREA
+#undef AREA_SHARED
 #undef STEP
+#undef OAUTH_TABLES
 };
 
 static int64_t newest(const char *area)
@@ -71,12 +78,21 @@ static int write_version(struct sql_conn *c, const char *area, int64_t version, 
     return rc == SQL_DONE ? 0 : sql_error(c, rc, "table schema_version", err);
 }
 
-static int check_layout(struct sql_conn *c, const char *table, const char *columns, struct error *err)
+static bool has_first_column(struct sql_conn *c, const char *table, const char *columns)
 {
-    struct str rest = str_of(columns), column;
     char name[64];
 
-    if (c->driver->has_column(c, table, "server_host") != c->multihost)
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(columns, " "), columns);
+    return c->driver->has_column(c, table, name);
+}
+
+static int check_layout(struct sql_conn *c, size_t i, struct error *err)
+{
+    const char *table = areas[i].table;
+    struct str rest = str_of(areas[i].columns), column;
+    char name[64];
+
+    if (!areas[i].shared && c->driver->has_column(c, table, "server_host") != c->multihost)
         return err_set(err, ERR_CONFIG, "table %s has the %s schema: set new_sql_schema to %s", table,
                        c->multihost ? "default" : "new", c->multihost ? "false" : "true");
     while (str_split(&rest, ' ', &column)) {
@@ -117,7 +133,7 @@ static int step_up(struct sql_conn *c, const char *area, int64_t have, struct er
 static int ensure_area(struct sql_conn *c, size_t i, struct error *err)
 {
     int64_t have, want = newest(areas[i].name);
-    bool exists = c->driver->has_column(c, areas[i].table, "username");
+    bool exists = has_first_column(c, areas[i].table, areas[i].columns);
 
     if (read_version(c, areas[i].name, &have, err) != 0)
         return -1;
@@ -129,12 +145,12 @@ static int ensure_area(struct sql_conn *c, size_t i, struct error *err)
         have = 0;
     if (!have && exists) {
         have = want;
-        if (check_layout(c, areas[i].table, areas[i].columns, err) != 0 || write_version(c, areas[i].name, have, err) != 0)
+        if (check_layout(c, i, err) != 0 || write_version(c, areas[i].name, have, err) != 0)
             return -1;
     }
     if (step_up(c, areas[i].name, have, err) != 0)
         return -1;
-    return check_layout(c, areas[i].table, areas[i].columns, err);
+    return check_layout(c, i, err);
 }
 
 static int ensure_all(struct sql_conn *c, struct error *err)

@@ -20,9 +20,14 @@ static void ask(struct arena *a, const struct config *c)
     struct access_subject who = {.ip = {.family = 4, .b = {127, 0, 0, 1}}};
     CHECK(jid_parse(a, S("admin@localhost/x"), &who.jid));
     struct api_caller caller = {.frontend = S("mod_http_api"), .who = who};
-    api_allowed(c, &caller, S("status"), false);
+    struct api_target target = {.command = S("status"), .tags = "server", .api = 1};
+    api_allowed(c, &caller, &target);
+    api_allowed_on_host(c, &caller, &target);
+    api_account_above(c, who.jid, &caller);
+    api_domain_owner(c, S("conference.localhost"));
     caller.oauth_scopes = S("ejabberd:admin sasl_auth");
-    api_allowed(c, &caller, S("stop"), false);
+    api_allowed(c, &caller, &target);
+    api_names_scope(c, S("x"));
     for (size_t i = 0; i < c->host_count && i < 4; i++) {
         const struct vhost *h = &c->hosts[i];
         uint64_t rate, burst;

@@ -77,10 +77,9 @@ static bool answer(const struct config *c, const struct ask *q)
         assert_true(jid_parse(a, str_of(q->jid), &caller.who.jid));
     if (q->ip)
         assert_true(ip_parse(str_of(q->ip), &caller.who.ip));
-    static const char *const tags[] = {"session", "statistics", NULL};
     bool tagged = !strcmp(q->command, "num_resources");
-    bool yes = tagged ? api_allowed_tagged(c, &caller, str_of(q->command), tags)
-                      : api_allowed(c, &caller, str_of(q->command), false);
+    struct api_target t = {.command = str_of(q->command), .tags = tagged ? "session statistics" : "x", .api = tagged ? 2 : 0};
+    bool yes = api_allowed(c, &caller, &t);
     arena_release(&a);
     return yes;
 }
