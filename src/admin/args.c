@@ -139,6 +139,19 @@ struct raw_args *raw_args_query(struct arena *a, struct str query)
     return raw;
 }
 
+unsigned raw_args_take(struct raw_args *raw, struct str key, struct str *out)
+{
+    size_t kept = 0, n = raw->n;
+    for (size_t i = 0; i < n; i++) {
+        if (raw->items[i].json || !str_eq(raw->items[i].key, key))
+            raw->items[kept++] = raw->items[i];
+        else
+            *out = raw->items[i].text;
+    }
+    raw->n = kept;
+    return (unsigned)(n - kept);
+}
+
 /* --- conversion --- */
 
 static int wrong_format(struct cmd_call *c, const json_t *json, const struct str *text, const struct type *t)
@@ -152,6 +165,9 @@ static int wrong_format(struct cmd_call *c, const json_t *json, const struct str
     buf_add_str(&b, S(" is not in format "));
     type_print_term(&b, t);
     cmd_fail(c, ERR_BAD_ARGUMENT, "%.*s", (int)b.n, b.p);
+    b.n = 0;
+    type_print(&b, t);
+    cmd_reason(c, "argument %s: expected %.*s", t->name, (int)b.n, b.p); /* without the value, which may be a secret */
     buf_deinit(&b);
     return -1;
 }

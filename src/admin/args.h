@@ -19,6 +19,8 @@ void args_start(void);
 struct raw_args *raw_args_json(struct arena *a, struct str body);
 /* "a=b&c=d", percent-decoded, absent or empty: no arguments. NULL: malformed. */
 struct raw_args *raw_args_query(struct arena *a, struct str query);
+/* Takes one out, so that it is no argument any more: how many times it was there; *out is the last. JSON: none is. */
+unsigned raw_args_take(struct raw_args *raw, struct str key, struct str *out);
 /* Fills c->args for c->shape. -1: c->failure says what is wrong. */
 int args_bind(struct cmd_call *c, const struct raw_args *raw);
 /* One word per argument: lists separated by ',', tuples by ':'. n fits the shape. */

@@ -1,12 +1,15 @@
 /*
  * mod_http_api: admin commands over HTTP. POST with a JSON object or GET with a query string at PREFIX/command[/vN].
- * Order of checks: JSON, command, credentials, arguments, permission. COMPAT(ejabberd): statuses and bodies as recorded.
- * Runs on the connection's fiber and may suspend; nothing is kept between requests. The hot path
+ * Order of checks: JSON, command, credentials, arguments, permission. COMPAT(ejabberd): statuses and bodies as recorded; what
+ * this server adds is asked for by headers and names of the query (docs/http-api.md) and said in headers.
+ * Runs on the connection's fiber and may suspend; nothing is kept between requests but answers with a key. The hot path
  * (keep-alive, a short object in, a number out) allocates one arena and no more.
  */
 #include "admin/args.h"
 #include "admin/command.h"
 #include "admin/credentials.h"
+#include "admin/http_answer.h"
+#include "admin/http_idempotency.h"
 #include "admin/out.h"
 #include "base/log.h"
 #include "core/access.h"
@@ -14,84 +17,6 @@
 #include "rt/pool.h"
 
 #define PARSE_HERE (64 * 1024) /* larger bodies are parsed on a blocking thread */
-#define CHUNK (32 * 1024)
-#define FIRST_CHUNK (8 * 1024) /* of a list that comes bit by bit: its beginning should not wait */
-static const struct str json_type = {"application/json", 16};
-
-struct answer {
-    struct cmd_sink sink; /* first */
-    struct http_request *r;
-    const struct http_mount *m;
-    struct buf out;
-    size_t rows;
-    bool begun; /* status and headers are out */
-};
-
-static void respond(struct answer *an, int status)
-{
-    struct str body = str_eq(an->r->method, S("HEAD")) ? S("") : buf_str(&an->out);
-    http_respond(an->r, status, json_type, an->m->cors, an->m->cors_count, body);
-}
-
-static void respond_failure(struct answer *an, const struct failure *f)
-{
-    int status;
-    json_out_failure(&an->out, f, &status);
-    respond(an, status);
-}
-
-static void respond_code(struct answer *an, enum err_code code, const char *text)
-{
-    const struct err_info *info = err_info(code);
-    if (info->api)
-        json_out_error(&an->out, info->api, str_of(text ? text : info->text));
-    else
-        json_out_str(&an->out, str_of(text ? text : info->text));
-    respond(an, info->http);
-}
-
-static int flush(struct answer *an) YIELDS;
-static int flush(struct answer *an)
-{
-    if (!an->begun)
-        http_begin(an->r, 200, json_type, an->m->cors, an->m->cors_count);
-    an->begun = true;
-    int rc = http_chunk(an->r, buf_str(&an->out));
-    buf_clear(&an->out);
-    return rc;
-}
-
-static int on_row(struct cmd_sink *s, struct cmd_call *c, const struct value *row) YIELDS;
-static int on_row(struct cmd_sink *s, struct cmd_call *c, const struct value *row)
-{
-    struct answer *an = (struct answer *)s;
-    const struct type *list = c->shape->result;
-    if (an->rows++ == 0)
-        json_out_list_open(&an->out, list);
-    json_out_list_row(&an->out, list, row, an->rows == 1);
-    return an->out.n >= (c->streamed && !an->begun ? FIRST_CHUNK : CHUNK) ? flush(an) : 0;
-}
-
-static void respond_list(struct answer *an, struct cmd_call *c) YIELDS;
-static void respond_list(struct answer *an, struct cmd_call *c)
-{
-    const struct type *list = c->shape->result;
-    if (!c->streamed) {
-        value_sort(&list->of[0], c->rows, c->row_count);
-        for (size_t i = 0; i < c->row_count; i++)
-            if (on_row(&an->sink, c, &c->rows[i]) < 0)
-                return;
-    }
-    if (an->rows == 0)
-        json_out_list_open(&an->out, list);
-    json_out_list_close(&an->out, list);
-    if (!an->begun) {
-        respond(an, 200);
-        return;
-    }
-    flush(an);
-    http_end(an->r);
-}
 
 /* --- the path after the prefix --- */
 
@@ -147,12 +72,20 @@ static struct raw_args *parse_args(struct http_request *r, struct arena *a)
     return job.raw;
 }
 
+/* Where paging stands: in the query, beside the arguments (GET) or alone, and then what is no query is nothing. */
+static struct raw_args *paging_args(struct http_request *r, struct arena *a, struct raw_args *raw)
+{
+    if (str_eq(r->method, S("GET")))
+        return raw;
+    return r->query.n ? raw_args_query(a, r->query) : NULL;
+}
+
 /* Arguments come before permission: a caller without rights sees what is wrong with them first. COMPAT(ejabberd). */
-static int admit(struct cmd_call *c, const struct raw_args *raw, const struct api_caller *caller)
+static int admit(struct answer *an, struct cmd_call *c, struct raw_args *raw, const struct api_caller *caller)
 {
     if (!c->shape)
         return cmd_fail(c, ERR_UNKNOWN_COMMAND, NULL);
-    if (args_bind(c, raw) < 0)
+    if (page_read(c, paging_args(an->r, c->arena, raw), &an->page) < 0 || args_bind(c, raw) < 0)
         return -1;
     return cmd_admit(c, caller);
 }
@@ -165,49 +98,97 @@ static struct str caller_name(struct cmd_call *c, const struct api_caller *calle
     return arena_str(c->arena, str_of(ip_print(&caller->who.ip, ip)));
 }
 
-static void answer_failure(struct answer *an, const struct cmd_call *c)
+/*
+ * The line that an administrator finds by the request's name. Failures before admission are a stranger's to make, and may quote
+ * arguments.
+ */
+static void log_failure(const struct answer *an, const struct cmd_call *c, bool admitted)
 {
     const struct failure *f = &c->failure;
+    struct log_ctx ctx = {.request_id = an->r->id};
+    struct str words = !admitted && c->cmd->has_secret && c->reason.n ? c->reason : f->text;
     if (err_info(f->code)->http >= 500 && f->form != FAIL_CODED)
-        LOG_LIMITED(WARNING, "api", NULL, "%.*s: %.*s", STR_ARG(c->cmd->name), STR_ARG(f->text));
+        LOG_LIMITED(WARNING, "api", &ctx, "%s: %.*s", c->cmd->name.p, STR_ARG(words));
+    else if (admitted && !(c->cmd->d->flags & CMD_READS))
+        LOG(INFO, "api", &ctx, "%s failed: %.*s", c->cmd->name.p, STR_ARG(words));
+    else
+        LOG_LIMITED(DEBUG, "api", &ctx, "%s failed: %.*s", c->cmd->name.p, STR_ARG(words));
+}
+
+static void fail(struct answer *an, const struct cmd_call *c, bool admitted)
+{
+    log_failure(an, c, admitted);
     if (an->begun) /* too late to say so in the status: the body stays unfinished */
         conn_abort(an->r->conn, "command failed while its result was sent");
     else
-        respond_failure(an, f);
+        answer_failure(an, c);
 }
 
-static void run_call(struct answer *an, struct cmd_call **cp, const struct raw_args *raw, struct api_caller *caller) YIELDS;
-static void run_call(struct answer *an, struct cmd_call **cp, const struct raw_args *raw, struct api_caller *caller)
+static void log_call(struct cmd_call *c, const struct api_caller *caller)
+{
+    if ((c->cmd->d->flags & CMD_READS) && !LOG_ON(LOG_DEBUG))
+        return;
+    c->who = caller_name(c, caller);
+    cmd_log(c);
+}
+
+/* The command's result as an answer; false: nothing is left to be sent. */
+static bool answer_result(struct answer *an, struct cmd_call *c) YIELDS;
+static bool answer_result(struct answer *an, struct cmd_call *c)
+{
+    if (c->dry_run)
+        answer_dry_run(an, c);
+    else if (c->shape->result->kind == V_LIST)
+        return answer_list(an, c) == 0;
+    else
+        answer_value(an, c);
+    return true;
+}
+
+static bool run(struct answer *an, struct cmd_call **cp) YIELDS;
+static bool run(struct answer *an, struct cmd_call **cp)
+{
+    bool ends = ((*cp)->cmd->d->flags & CMD_ENDS) != 0;
+    int rc = cmd_run(cp);
+    if (rc < 0 && !an->page.more) { /* a full page stops the command */
+        fail(an, *cp, true);
+        return !an->begun;
+    }
+    if (ends && !(*cp)->dry_run) {
+        conn_abort(an->r->conn, "the server was halted");
+        return false;
+    }
+    return answer_result(an, *cp);
+}
+
+/* true: the answer is to be sent. */
+static bool run_call(struct answer *an, struct cmd_call **cp, struct raw_args *raw, struct api_caller *caller) YIELDS;
+static bool run_call(struct answer *an, struct cmd_call **cp, struct raw_args *raw, struct api_caller *caller)
 {
     struct cmd_call *c = *cp;
+    struct idempotency key;
     struct error err = ERROR_INIT;
     if (credentials_check(an->r, c->arena, caller, &err) < 0) {
-        respond_code(an, err.code, NULL);
-        return;
+        answer_error(an, err.code, NULL);
+        return true;
     }
-    if (admit(c, raw, caller) < 0) {
-        answer_failure(an, c);
-        return;
+    if (admit(an, c, raw, caller) < 0) {
+        fail(an, c, false);
+        return true;
     }
     c->sink = &an->sink;
     c->frontend = caller->frontend;
-    if (!(c->cmd->d->flags & CMD_READS) || LOG_ON(LOG_DEBUG)) {
-        c->who = caller_name(c, caller);
-        cmd_log(c);
-    }
-    bool ends = (c->cmd->d->flags & CMD_ENDS) != 0;
-    int rc = cmd_run(cp);
-    c = *cp;
-    if (rc < 0) {
-        answer_failure(an, c);
-    } else if (ends) {
-        conn_abort(an->r->conn, "the server was halted");
-    } else if (c->shape->result->kind == V_LIST) {
-        respond_list(an, c);
-    } else {
-        json_out_result(&an->out, c);
-        respond(an, 200);
-    }
+    c->request_id = arena_str(c->arena, an->r->id);
+    c->dry_run = prefers(an->r, S("dry-run"));
+    enum idempotency_verdict verdict = idempotency_begin(an, c, &key);
+    if (verdict == IDEMPOTENCY_FAILED)
+        fail(an, c, true);
+    if (verdict != IDEMPOTENCY_RUN)
+        return true;
+    log_call(c, caller);
+    bool send = run(an, cp);
+    idempotency_finish(an, *cp, &key);
+    return send;
 }
 
 static void call_command(struct answer *an, const struct str *path, size_t n) YIELDS;
@@ -218,10 +199,11 @@ static void call_command(struct answer *an, const struct str *path, size_t n)
     struct cmd_call *c = cmd_call_new(NULL, NULL, version);
     struct raw_args *raw = parse_args(r, c->arena);
     const struct command *cmd = raw ? command_find(path[0]) : NULL;
+    bool send = true;
     if (!raw) {
-        respond_code(an, ERR_BAD_REQUEST, "400 Bad Request");
+        answer_error(an, ERR_BAD_REQUEST, "400 Bad Request");
     } else if (!cmd) {
-        respond_code(an, ERR_NO_ENDPOINT, NULL);
+        answer_error(an, ERR_NO_ENDPOINT, NULL);
     } else {
         struct api_caller caller = {.frontend = S("mod_http_api"), .tag = an->m->tag, .who.ip = *conn_ip(r->conn)};
         c->cmd = cmd;
@@ -230,24 +212,37 @@ static void call_command(struct answer *an, const struct str *path, size_t n)
             arena_mark_secret(c->arena);
             arena_mark_secret(r->arena);
         }
-        run_call(an, &c, raw, &caller);
+        send = run_call(an, &c, raw, &caller);
     }
+    if (send)
+        answer_send(an);
     cmd_call_end(&c);
+}
+
+static void preflight(struct http_request *r, const struct http_mount *m, int status)
+{
+    struct http_header *h = arena_alloc(r->arena, (m->preflight_count + 1) * sizeof(*h));
+    memcpy(h, m->preflight, m->preflight_count * sizeof(*h));
+    h[m->preflight_count] = (struct http_header){S("X-Request-Id"), http_request_id(r)};
+    http_respond(r, status, S("text/plain"), h, m->preflight_count + 1, S(""));
 }
 
 static void handle(struct http_request *r, const struct http_mount *m, const struct str *path, size_t n) YIELDS;
 static void handle(struct http_request *r, const struct http_mount *m, const struct str *path, size_t n)
 {
     if (str_eq(r->method, S("OPTIONS"))) {
-        http_respond(r, n == 1 ? 200 : 400, S("text/plain"), m->preflight, m->preflight_count, S(""));
+        preflight(r, m, n == 1 ? 200 : 400);
         return;
     }
-    struct answer an = {.sink.row = on_row, .r = r, .m = m};
-    if (n == 0 || !(str_eq(r->method, S("GET")) || str_eq(r->method, S("POST"))))
-        respond_code(&an, ERR_MISSING_COMMAND, NULL);
-    else
+    struct answer an = {.sink = {0}};
+    answer_init(&an, r, m);
+    if (n == 0 || !(str_eq(r->method, S("GET")) || str_eq(r->method, S("POST")))) {
+        answer_error(&an, ERR_MISSING_COMMAND, NULL);
+        answer_send(&an);
+    } else {
         call_command(&an, path, n);
-    buf_deinit(&an.out);
+    }
+    answer_deinit(&an);
 }
 
 HTTP_HANDLER(http_api) = {"mod_http_api", handle};

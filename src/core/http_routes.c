@@ -2,6 +2,7 @@
 #include "core/http_routes.h"
 
 #include "base/mem.h"
+#include "core/module.h"
 
 #include <stdlib.h>
 
@@ -46,7 +47,11 @@ void http_page(struct http_request *r, int status, const struct http_header *hea
         status, http_status_text(status));
     if (str_eq(r->method, S("HEAD")))
         body = S("");
-    http_respond(r, status, S("text/html; charset=utf-8"), headers, n, body);
+    struct http_header *all = arena_alloc(r->arena, (n + 1) * sizeof(*all));
+    if (n)
+        memcpy(all, headers, n * sizeof(*all));
+    all[n] = (struct http_header){S("X-Request-Id"), http_request_id(r)};
+    http_respond(r, status, S("text/html; charset=utf-8"), all, n + 1, body);
 }
 
 /* Number of elements, or -1: malformed or too many. */
@@ -105,10 +110,11 @@ void http_routes_handle(struct http_request *r)
         return;
     }
     const struct http_mount *m = find_mount(t, path, (size_t)n);
-    if (!m || !m->handler)
+    const struct http_handler *h = !m ? NULL : m->handler ? m->handler : module_http(m->module); /* they come and go */
+    if (!h)
         http_page(r, 404, t->headers, t->header_count);
     else
-        m->handler->handle(r, m, path + m->prefix_count, (size_t)n - m->prefix_count);
+        h->handle(r, m, path + m->prefix_count, (size_t)n - m->prefix_count);
 }
 
 /* --- construction --- */

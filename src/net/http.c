@@ -5,7 +5,9 @@
  * dropped), upgrades (an offer is ignored), HTTP/2.
  */
 #include "net/http.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "net/http_internal.h"
 #include "net/http_parser_shim.h"
 
@@ -170,6 +172,43 @@ static int expectation(struct http_conn *h)
     return 0;
 }
 
+/* RFC 9110 §5.6.2 */
+static bool is_token(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        bool alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+        if (!alnum && (c <= ' ' || c >= 0x7f || !strchr("!#$%&'*+-.^_`|~", c)))
+            return false;
+    }
+    return s.n > 0;
+}
+
+/*
+ * RFC 9112 §5.1, §6.1, §6.3: where we and a proxy in front of us could disagree about the length of a request, the rest of
+ * it would be somebody else's request. Parsers differ in what they let through.
+ */
+static int framing(const struct http_conn *h)
+{
+    const struct incoming *in = h->in;
+    unsigned lengths = 0, codings = 0;
+    bool chunked = true;
+    for (unsigned i = 0; i < in->count; i++) {
+        struct str name = span_str(in, in->headers[i][0]);
+        if (!is_token(name))
+            return 400;
+        if (str_ieq_ascii(name, S("Content-Length"))) {
+            lengths++;
+        } else if (str_ieq_ascii(name, S("Transfer-Encoding"))) {
+            codings++;
+            chunked = str_ieq_ascii(str_trim(span_str(in, in->headers[i][1])), S("chunked"));
+        }
+    }
+    if (lengths + codings > 1 || (codings && h->machine.http_minor == 0))
+        return 400;
+    return chunked ? 0 : 501;
+}
+
 static int on_headers_complete(http_machine *m)
 {
     struct http_conn *h = m->data;
@@ -179,6 +218,9 @@ static int on_headers_complete(http_machine *m)
     http_machine_no_upgrade(m);
     if (m->http_major != 1 || m->http_minor > 1)
         return refuse_with(in, 505);
+    int status = framing(h);
+    if (status)
+        return refuse_with(in, status);
     in->body_declared = http_machine_chunked(m) || length != UINT64_MAX;
     if (!http_machine_chunked(m) && length != UINT64_MAX && length > max_body(h))
         return refuse_with(in, 413);
@@ -311,10 +353,23 @@ static bool run_request(struct http_conn *h)
     return false;
 }
 
+/* The client's name of the request, as far as it has come. */
+static struct str refused_id(const struct http_conn *h, char made[17])
+{
+    struct str id = h->in && h->in->headers_done ? incoming_header(h->in, S("X-Request-Id")) : STR_NULL;
+    if (http_id_ok(id))
+        return id;
+    rand_token(made, 16);
+    return str_n(made, 16);
+}
+
 static void give_up(struct http_conn *h, int status)
 {
+    char made[17];
+    struct log_ctx ctx = {.request_id = refused_id(h, made)};
     timer_stop(&h->timer);
-    http_refuse(h->conn, status);
+    LOG_LIMITED(DEBUG, "http", &ctx, "request refused: %d %s", status, http_status_text(status));
+    http_refuse(h->conn, status, ctx.request_id);
     incoming_free(h);
     conn_close(h->conn);
 }
@@ -398,6 +453,30 @@ struct str http_header(const struct http_request *r, struct str name)
         if (str_ieq_ascii(r->headers[i].name, name))
             return r->headers[i].value;
     return STR_NULL;
+}
+
+bool http_id_ok(struct str id)
+{
+    for (size_t i = 0; i < id.n; i++) {
+        unsigned char c = (unsigned char)id.p[i];
+        bool alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+        if (!alnum && (!c || !strchr("-_.:+=/@~", c)))
+            return false;
+    }
+    return id.n > 0 && id.n <= HTTP_ID_MAX;
+}
+
+struct str http_request_id(struct http_request *r)
+{
+    if (r->id.n)
+        return r->id;
+    r->id = http_header(r, S("X-Request-Id"));
+    if (!http_id_ok(r->id)) {
+        char *made = arena_alloc(r->arena, 17);
+        rand_token(made, 16);
+        r->id = str_n(made, 16);
+    }
+    return r->id;
 }
 
 static int hex(char c)

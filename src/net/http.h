@@ -21,6 +21,7 @@ struct http_request {
     struct str body;         /* whole; absent when the request had neither Content-Length nor chunks */
     bool keep_alive;
     bool answered;
+    struct str id;           /* see http_request_id */
 };
 
 typedef void (*http_handler_fn)(struct http_request *r) YIELDS;
@@ -43,6 +44,12 @@ void http_accept(struct conn *c);
 
 /* Value of a header (name in any case), absent when missing. */
 struct str http_header(const struct http_request *r, struct str name);
+/*
+ * What the request is called in answers and logs: X-Request-Id of the client where that is 1 to HTTP_ID_MAX harmless
+ * characters, otherwise a new name. The same for the life of the request.
+ */
+#define HTTP_ID_MAX 128
+struct str http_request_id(struct http_request *r);
 /* Percent-decoding; plus_is_space for query strings. false: malformed. */
 bool http_percent_decode(struct arena *a, struct str in, bool plus_is_space, struct str *out);
 

@@ -15,7 +15,9 @@ struct http_run {
 
 /* Makes the connection one of HTTP; http_accept without a listener. */
 void http_attach(struct conn *c, const struct http_app *app);
-/* Answer for what is not a request of anybody: an XHTML page, then the connection ends. */
-void http_refuse(struct conn *c, int status);
+/* Answer for what is not a request of anybody: an XHTML page, then the connection ends. id may be absent. */
+void http_refuse(struct conn *c, int status, struct str id);
+/* Letters, digits and -_.:+=/@~ only, 1 to HTTP_ID_MAX of them: fit for a header, a log line and a search. */
+bool http_id_ok(struct str id);
 
 #endif

@@ -21,7 +21,7 @@ static const struct {
     {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"},
     {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"}, {413, "Request Entity Too Large"},
     {414, "Request-URI Too Long"}, {415, "Unsupported Media Type"}, {416, "Requested Range Not Satisfiable"},
-    {417, "Expectation Failed"}, {426, "Upgrade Required"}, {429, "Too Many Requests"},
+    {417, "Expectation Failed"}, {422, "Unprocessable Content"}, {426, "Upgrade Required"}, {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
     {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"}, {507, "Insufficient Storage"},
 };
@@ -186,7 +186,7 @@ void http_end(struct http_request *r)
 }
 
 /* The page ejabberd shows for the same. */
-void http_refuse(struct conn *c, int status)
+void http_refuse(struct conn *c, int status, struct str id)
 {
     char page[512];
     int n = snprintf(page, sizeof(page),
@@ -196,5 +196,6 @@ void http_refuse(struct conn *c, int status)
                      "<body><h1>%d %s</h1></body></html>",
                      status, http_status_text(status));
     struct http_run run = {.r.conn = c};
-    http_respond(&run.r, status, S("text/html; charset=utf-8"), NULL, 0, str_n(page, (size_t)n));
+    struct http_header header = {S("X-Request-Id"), id};
+    http_respond(&run.r, status, S("text/html; charset=utf-8"), &header, id.n > 0, str_n(page, (size_t)n));
 }

@@ -1,5 +1,5 @@
 /* Commands of the tag session that end sessions. */
-#include "admin/command.h"
+#include "admin/cmd/would.h"
 
 #include "core/account.h"
 
@@ -12,8 +12,12 @@ static int kick(struct cmd_call *c, struct str resource, enum kick_kind kind, st
     *n_out = 0;
     if (!arg_user(c, "user", &user) || !arg_host(c, "host", &host))
         return 0;
+    if (c->dry_run)
+        return would_kick(c, user, host, resource);
     if (account_kick(user, host, resource, kind, reason, n_out, &err) < 0)
         return cmd_fail_error(c, &err);
+    if (!*n_out)
+        cmd_reason(c, "there is no such session");
     return 0;
 }
 
@@ -35,7 +39,8 @@ static struct value kicked_number(struct cmd_call *c, const struct value *v)
 }
 
 ADMIN_CMD(kick_user) = {
-    .tags = "session", .where = RUNS_HERE, .run = kick_user, .brief = "Close all sessions of an account",
+    .tags = "session", .where = RUNS_HERE, .flags = CMD_DRY_RUN, .run = kick_user, .brief = "Close all sessions of an account",
+    .text = "Nothing keeps the user from logging in again; _`ban_account`_ does.",
     SHAPES({.api = 2, .note = "modified in 24.06",
             ARGS(T_BINARY("user", "Name of the account"), T_BINARY("host", "Its virtual host")), RESULT(T_RESTUPLE("res")),
             EXAMPLE("user1", "example.com"), SHOWS("Kicked sessions: 2")},
@@ -55,7 +60,7 @@ static int kick_session(struct cmd_call *c)
 }
 
 ADMIN_CMD(kick_session) = {
-    .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .run = kick_session,
+    .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_DRY_RUN, .run = kick_session,
     .brief = "Close one session of an account",
     .text = "With an empty resource all sessions of the account are closed.",
     SHAPES({ARGS(T_BINARY("user", "Name of the account"), T_BINARY("host", "Its virtual host"),
