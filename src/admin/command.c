@@ -39,6 +39,13 @@ static bool same_types(const struct type *a, unsigned an, const struct type *b, 
     return true;
 }
 
+/* Fields of the result, or of one row of it. */
+static unsigned row_width(const struct type *result)
+{
+    const struct type *row = result->kind == V_LIST ? &result->of[0] : result;
+    return row->kind == V_TUPLE ? row->count : 1;
+}
+
 static const char *check_shape(const struct admin_cmd *d, const struct cmd_shape *s)
 {
     const struct cmd_shape *newest = &d->shapes[0];
@@ -49,6 +56,8 @@ static const char *check_shape(const struct admin_cmd *d, const struct cmd_shape
             return "two arguments have one name";
     if (s->example_count && s->example_count != s->arg_count)
         return "the example does not fit the arguments";
+    if (s->shows_count % row_width(s->result))
+        return "what the example shows does not fit the result";
     if (s->arg_count && s->api > API_NEWEST)
         return "a shape is newer than the API";
     if (!same_types(s->args, s->arg_count, newest->args, newest->arg_count) && !s->to_newest)
@@ -71,9 +80,8 @@ static const char *check_names(const struct admin_cmd *d)
     return NULL;
 }
 
-static const char *check(const struct command *cmd)
+const char *command_flaw(const struct admin_cmd *d)
 {
-    const struct admin_cmd *d = cmd->d;
     if (!d->brief || !d->tags || !d->shape_count)
         return "it lacks a text, a tag or a shape";
     for (unsigned i = 0; i < d->shape_count; i++) {
@@ -98,7 +106,7 @@ int commands_start(struct error *err)
     }
     qsort(table, table_count, sizeof(*table), by_name);
     for (size_t i = 0; i < table_count; i++) {
-        const char *why = i && str_eq(table[i].name, table[i - 1].name) ? "it is declared twice" : check(&table[i]);
+        const char *why = i && str_eq(table[i].name, table[i - 1].name) ? "it is declared twice" : command_flaw(table[i].d);
         if (why)
             return err_set(err, ERR_INTERNAL, "command %.*s: %s", STR_ARG(table[i].name), why);
     }

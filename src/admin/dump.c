@@ -84,8 +84,9 @@ void help_dump_json(struct buf *out)
     buf_add_c(out, '{');
     for (size_t i = 0; i < command_count(); i++) {
         const struct command *cmd = command_at(i);
-        buf_printf(out, "%s\n\"%s\":{\"tool_only\":%s,\"internal\":%s", i ? "," : "", cmd->name.p,
-                   cmd->d->flags & CMD_TOOL_ONLY ? "true" : "false", cmd->d->flags & CMD_INTERNAL ? "true" : "false");
+        buf_printf(out, "%s\n\"%s\":{\"implemented\":%s,\"tool_only\":%s,\"internal\":%s", i ? "," : "", cmd->name.p,
+                   cmd->d->run ? "true" : "false", cmd->d->flags & CMD_TOOL_ONLY ? "true" : "false",
+                   cmd->d->flags & CMD_INTERNAL ? "true" : "false");
         member(out, "brief", cmd->d->brief);
         member(out, "text", cmd->d->text);
         buf_add_str(out, S(",\"versions\":{"));

@@ -235,8 +235,6 @@ static bool help_glob(struct buf *out, struct str word, int64_t version)
         any = true;
         list_brief(out, cmd, s);
     }
-    if (any)
-        buf_add_c(out, '\n');
     return any;
 }
 

@@ -33,6 +33,7 @@ struct type {
 #define T_STRING(name_, help_) {.name = name_, .kind = V_STRING, .help = help_}
 #define T_BINARY(name_, help_) {.name = name_, .kind = V_BINARY, .help = help_}
 #define T_ATOM(name_, help_) {.name = name_, .kind = V_ATOM, .help = help_}
+#define T_ANY(name_, help_) {.name = name_, .kind = V_ANY, .help = help_}
 #define T_RESCODE(name_) {.name = name_, .kind = V_RESCODE}
 #define T_RESTUPLE(name_) {.name = name_, .kind = V_RESTUPLE}
 #define T_FIELDS(...) (const struct type[]){__VA_ARGS__}, .count = ARRAY_LEN(((const struct type[]){__VA_ARGS__}))

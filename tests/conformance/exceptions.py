@@ -11,13 +11,14 @@ import re
 
 
 def mask_help(text):
-    """Layout and facts of a help text stay; descriptions, which are our own sentences, are cut out."""
+    """Layout and facts of a help text stay; sentences, which are our own, are cut out."""
     out, section = [], ""
     for line in text.split("\n"):
         if re.match(r"  [A-Z]\w+( \w+)?: ", line):
             section = line.split(":")[0].strip()
         elif re.match(r"(Error: |  \w+( \w+)*$)", line):
             section = ""
+        line = re.sub(r"^(  Note: ).* argument.*: (\S+)$", r"\1\2", line)
         if section == "Arguments":
             line = re.sub(r" : .*", "", line)
         elif section == "Description" or re.match(r" {13}\S", line) and not section:

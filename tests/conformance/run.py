@@ -129,7 +129,7 @@ class Conformance:
             for n in names:
                 lacking[n] = lacking.get(n, 0) + 1
         print("%d values compared, %d as recorded or as an exception says" % (self.compared, self.identical))
-        print("%d scenarios wait for %d commands or handlers that are not there yet; %d help texts of such commands left out"
+        print("%d scenarios wait for %d commands or handlers that are not there yet; %d help texts about unknown commands left out"
               % (len(self.outside), len(lacking), self.help_left_out))
         print("%d passed, %d failed" % (passed, len(self.report) - passed))
         return len(self.report) - passed

@@ -82,9 +82,11 @@ static int get_last(struct cmd_call *c)
 ADMIN_CMD(get_last) = {
     .tags = "last", .module = "mod_admin_extra", .where = RUNS_AT_HOME, .home_user = "user", .home_host = "host",
     .flags = CMD_READS, .run = get_last, .brief = "Tell when an account was last active",
-    .text = "The time is UTC as XEP-0082 writes it. The status is the text of the last presence, or ONLINE, or NOT FOUND.",
+    .text = "The time is UTC as [XEP-0082](https://xmpp.org/extensions/xep-0082.html) writes it. The status is the text of the "
+            "last presence. Who is connected has `ONLINE` and the present time, who is unknown `NOT FOUND`.",
     SHAPES({ARGS(T_BINARY("user", "Name of the account"), T_BINARY("host", "Its virtual host")),
-            RESULT(T_TUPLE("last_activity", T_STRING("timestamp", NULL), T_STRING("status", NULL))),
+            RESULT({.name = "last_activity", .kind = V_TUPLE, .help = "Time and text of the last activity",
+                    .of = T_FIELDS(T_STRING("timestamp", NULL), T_STRING("status", NULL))}),
             EXAMPLE("user1", "myserver.com"), SHOWS("2017-06-30T14:32:16.060684Z", "ONLINE")}),
 };
 

@@ -195,11 +195,14 @@ static int user_sessions_info(struct cmd_call *c)
     T_STRING("connection", NULL), T_STRING("ip", NULL), T_INTEGER("port", NULL), T_INTEGER("priority", NULL),               \
         T_STRING("node", NULL), T_INTEGER("uptime", NULL), T_STRING("status", NULL), T_STRING("resource", NULL),            \
         T_STRING("statustext", NULL)
+#define DETAILS_TEXT                                                                                                        \
+    "`uptime` is in seconds, `status` a word as _`get_presence`_ has it, `statustext` what the user's client said with it. "    \
+    "`priority` is -1 until the client sends its first presence."
 #define DETAILS_SHOWN "c2s", "127.0.0.1", "42656", "8", "ejabberd@localhost", "231", "dnd", "tka", ""
 
 ADMIN_CMD(user_sessions_info) = {
     .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS, .run = user_sessions_info,
-    .brief = "Describe all sessions of an account",
+    .brief = "Describe all sessions of an account", .text = DETAILS_TEXT,
     SHAPES({ARGS(T_BINARY("user", "Name of the account"), T_BINARY("host", "Its virtual host")),
             RESULT(T_LIST("sessions_info", NULL, T_TUPLE("session", DETAILS))), EXAMPLE("peter", "myserver.com"),
             SHOWS(DETAILS_SHOWN)}),
@@ -222,7 +225,7 @@ static int connected_users_info(struct cmd_call *c)
 
 ADMIN_CMD(connected_users_info) = {
     .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS, .run = connected_users_info,
-    .brief = "Describe all sessions",
+    .brief = "Describe all sessions", .text = DETAILS_TEXT,
     SHAPES({NO_ARGS, RESULT(T_LIST("connected_users_info", NULL, T_TUPLE("session", T_STRING("jid", NULL), DETAILS))),
             SHOWS("user1@myserver.com/tka", DETAILS_SHOWN)}),
 };
@@ -264,7 +267,10 @@ static int get_presence(struct cmd_call *c)
 ADMIN_CMD(get_presence) = {
     .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS, .run = get_presence,
     .brief = "Show the presence of an account: that of the resource with the highest priority",
-    .text = "show is one of available, chat, away, dnd, xa and unavailable; status is the text that the user's client set.",
+    .text = "`jid` is the full JID of that session, or the bare one when there is none. `show` is one of:\n\n"
+            "- `available`\n- `chat`: would like to talk\n- `away`\n- `dnd`: does not want to be disturbed\n"
+            "- `xa`: away for long\n- `unavailable`: not connected\n\n"
+            "`status` is the text that the user's client set.",
     RENAMES({"server", "host"}),
     SHAPES({ARGS(T_BINARY("user", "Name of the account"), T_BINARY("host", "Its virtual host")),
             RESULT(T_TUPLE("presence", T_STRING("jid", NULL), T_STRING("show", NULL), T_STRING("status", NULL))),

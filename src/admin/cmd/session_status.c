@@ -67,8 +67,8 @@ static struct value in_parts(struct cmd_call *c, const struct value *v)
     return (struct value){.items = f, .n = 5};
 }
 
-#define STATUS_ARG T_BINARY("status", "available, away, chat, dnd, xa, unavailable, or all")
-#define HOST_ARG T_BINARY("host", "Virtual host, or all")
+#define STATUS_ARG T_BINARY("status", "`available`, `away`, `chat`, `dnd`, `xa`, `unavailable`, or `all`")
+#define HOST_ARG T_BINARY("host", "Virtual host, or `all`")
 #define NEW_ROW T_TUPLE("userstatus", T_STRING("jid", NULL), T_INTEGER("priority", NULL), T_STRING("status", NULL))
 #define OLD_ROW                                                                                                    \
     T_TUPLE("userstatus", T_STRING("user", NULL), T_STRING("host", NULL), T_STRING("resource", NULL),              \
