@@ -120,7 +120,7 @@ static void register_nick_args(struct cmd_call *c, const struct value *in, struc
 }
 
 ADMIN_CMD(muc_register_nick) = {
-    MUC,
+    MUC, .elsewhere = "host",
     .brief = "Reserve a nickname in all rooms of a service for an account",
     RENAMES({"host", "service"}),
     SHAPES({.api = 3, .note = "updated in 24.12", ARGS(NICK_ARG, USER_AND_HOST, SERVICE_ARG), RESULT(T_RESCODE("res")),
@@ -137,7 +137,7 @@ static void unregister_nick_args(struct cmd_call *c, const struct value *in, str
 }
 
 ADMIN_CMD(muc_unregister_nick) = {
-    MUC,
+    MUC, .elsewhere = "host",
     .brief = "Give up the nickname that is reserved for an account in a service",
     RENAMES({"host", "service"}),
     SHAPES({.api = 3, .note = "updated in 24.12", ARGS(USER_AND_HOST, SERVICE_ARG), RESULT(T_RESCODE("res")),

@@ -64,7 +64,7 @@ ADMIN_CMD(change_room_option) = {
 /* --- affiliations --- */
 
 ADMIN_CMD(get_room_affiliation) = {
-    ROOM, .flags = CMD_READS,
+    ROOM, .flags = CMD_READS, .elsewhere = "jid",
     .brief = "Tell the affiliation that an address has in a room",
     ONCE_NAME,
     SHAPES({ARGS(ROOM_ARG, SERVICE_ARG, T_BINARY("jid", "Address of the user")),
@@ -116,7 +116,7 @@ static void set_affiliation_args(struct cmd_call *c, const struct value *in, str
 }
 
 ADMIN_CMD(set_room_affiliation) = {
-    ROOM,
+    ROOM, .elsewhere = "host",
     .brief = "Change the affiliation that an address has in a room",
     SHAPES({.api = 3, .note = "updated in 24.12",
             ARGS(ROOM_ARG, SERVICE_ARG, T_BINARY("user", "Name of the user"), T_BINARY("host", "Host of the user"),
@@ -171,7 +171,7 @@ static void invitation_args(struct cmd_call *c, const struct value *in, struct v
 }
 
 ADMIN_CMD(send_direct_invitation) = {
-    ROOM, .secret = "password",
+    ROOM, .secret = "password", .elsewhere = "jid",
     .brief = "Invite users to a room, in the name of the room (XEP-0249)",
     .text = "The answer does not wait until every invitation is on its way.",
     ONCE_NAME,
