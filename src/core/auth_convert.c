@@ -82,7 +82,8 @@ static size_t derive_all(struct arena *a, unsigned forms, struct user_plain *use
         if (j.rc == 0)
             users[good++] = users[i];
         else
-            LOG(WARNING, "auth", NULL, "the password of %.*s cannot be prepared for SCRAM and stays as it is", STR_ARG(users[i].user));
+            LOG(WARNING, "auth", NULL, "the password of %.*s cannot be prepared for SCRAM and stays as it is",
+                STR_ARG(users[i].user));
     }
     return good;
 }

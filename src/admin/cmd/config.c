@@ -2,6 +2,7 @@
 #include "admin/command.h"
 
 #include "core/config.h"
+#include "core/erlang_cfg.h"
 #include "core/server.h"
 #include "rt/pool.h"
 
@@ -100,6 +101,93 @@ static int dump_config(struct cmd_call *c)
 ADMIN_CMD(dump_config) = {
     .tags = "config", .where = RUNS_HERE, .run = dump_config,
     .brief = "Write the configuration in force to a file, as YAML",
-    .text = "Folders that are missing are made. The file may be read by the server's user only.",
+    .text = "Included files, macros and keywords are in their places. Folders that are missing are made. The file may be read by "
+            "the server's user only, because passwords stand in it.",
     SHAPES({ARGS(T_STRING("out", "Full path of the file")), RESULT(T_RESCODE("res")), EXAMPLE("/tmp/ejabberd.yml")}),
+};
+
+/* --- convert_to_yaml --- */
+
+/* 0, or errno; EFBIG: larger than an old configuration may be. */
+static int read_file(struct arena *a, const char *path, struct str *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    if (fd < 0)
+        return errno;
+    int error = fstat(fd, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? EISDIR : st.st_size > ERLANG_MAX_BYTES ? EFBIG : 0;
+    size_t n = 0, size = error ? 0 : (size_t)st.st_size;
+    char *p = arena_alloc(a, size + 1);
+    while (!error && n < size) {
+        ssize_t got = read(fd, p + n, size - n);
+        if (got < 0 && errno != EINTR)
+            error = errno;
+        if (got == 0)
+            break;
+        n += got > 0 ? (size_t)got : 0;
+    }
+    close(fd);
+    *out = str_n(p, n);
+    return error;
+}
+
+static struct str read_included(struct arena *a, const char *path, struct error *err)
+{
+    struct str text;
+    int error = read_file(a, path, &text);
+    if (!error)
+        return text;
+    err_set(err, ERR_IO, "%.*s", STR_ARG(system_words(a, error)));
+    return STR_NULL;
+}
+
+static struct erlang_cfg_env conversion_env(struct arena *a, const char *in)
+{
+    const struct server_env *e = server_env();
+    const char *slash = strrchr(in, '/');
+    const char *dir = slash ? arena_cstr(a, str_n(in, (size_t)(slash - in) + (slash == in))) : ".";
+    struct config_env ce = {.spool_dir = e->spool_dir, .log_dir = e->log_dir ? e->log_dir : ".", .config_dir = dir};
+    return (struct erlang_cfg_env){.config = ce, .dir = dir, .read = read_included};
+}
+
+static int not_readable(struct cmd_call *c, const char *in, struct str why)
+{
+    return cmd_fail(c, ERR_BAD_ARGUMENT, "Failed to read configuration from '%s': %.*s", in, STR_ARG(why));
+}
+
+static int convert_to_yaml(struct cmd_call *c)
+{
+    const char *in = arena_cstr(c->arena, arg_str(c, "in"));
+    struct error err = ERROR_INIT;
+    struct str text;
+    arena_mark_secret(c->arena);
+    int error = read_file(c->arena, in, &text);
+    if (error)
+        return not_readable(c, in, system_words(c->arena, error));
+    struct erlang_cfg_env env = conversion_env(c->arena, in);
+    struct erlang_cfg made;
+    if (erlang_cfg_convert(c->arena, text, &env, &made, &err) < 0)
+        return not_readable(c, in, str_of(err.text));
+    struct dump_job job = {.path = arena_cstr(c->arena, arg_str(c, "out")), .text = made.yaml};
+    write_dump(&job, NULL);
+    if (job.error)
+        return cmd_fail(c, ERR_BAD_ARGUMENT, "Failed to write to '%s': %.*s", job.path,
+                        STR_ARG(system_words(c->arena, job.error)));
+    if (!made.accepted)
+        cmd_reason(c, "the file was written, but needs work before the server accepts it; its first lines say what");
+    else if (made.left_out)
+        cmd_reason(c, "%zu settings were not taken over as they were; the first lines of the file say which and why",
+                   made.left_out);
+    cmd_code(c, made.accepted);
+    return 0;
+}
+
+ADMIN_CMD(convert_to_yaml) = {
+    .tags = "config", .where = RUNS_ON_POOL, .run = convert_to_yaml,
+    .brief = "Make an `ejabberd.yml` of an old `ejabberd.cfg`",
+    .text = "Reads the Erlang terms that ejabberd was configured with before version 13.10, included files and macros too. The "
+            "result is what this server accepts; what could not be taken over stands in comments at its top. The answer is 1 when "
+            "something must be mended by hand first.",
+    SHAPES({ARGS(T_STRING("in", "Full path of the old file"), T_STRING("out", "Full path of the new file")),
+            RESULT(T_RESCODE("res")), EXAMPLE("/etc/ejabberd/ejabberd.cfg", "/etc/ejabberd/ejabberd.yml")}),
 };
