@@ -46,6 +46,8 @@ static void handle(struct http_request *r)
         CHECK(out.n <= r->query.n);
     if (requests % 3 == 0)
         fiber_sleep(0);
+    struct str id = http_request_id(r);
+    CHECK(id.n > 0 && id.n <= HTTP_ID_MAX);
     struct http_header echo = {S("X-Echo"), r->path};
     http_respond(r, 200, http_header(r, S("content-type")), &echo, 1, r->body);
 }

@@ -68,6 +68,8 @@ static int check_password_hash(struct cmd_call *c)
     } else if (rc == 0) {
         struct str right = hex_digest(c->arena, md, password);
         cmd_code(c, right.p && secret_eq(right, arg_str(c, "passwordhash")));
+        if (c->result.i)
+            cmd_reason(c, "there is no such account, or the digest is not of its password in upper-case hexadecimal");
     }
     EVP_MD_free(owned);
     return rc;

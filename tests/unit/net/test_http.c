@@ -276,10 +276,16 @@ static void malformed_client(struct bed *b)
         "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
         "GET / HTTP/1.1\r\nA: b\x01\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nContent-Length : 3\r\n\r\nabc", "POST / HTTP/1.1\r\nContent-Length: 3, 3\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         refused(b, bad[i], 400);
     refused(b, "GET / HTTP/2.0\r\n\r\n", 505);
+    refused(b, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 501);
     CHECK(__atomic_load_n(&handled, __ATOMIC_ACQUIRE) == 0);
 }
 
@@ -393,6 +399,33 @@ static void body(void **state)
     with(body_client, (struct http_limits){0}, 0);
 }
 
+static bool taken_over(struct str id)
+{
+    struct arena *a = arena_new();
+    struct http_header h = {S("x-request-id"), id};
+    struct http_request r = {.arena = a, .headers = &h, .header_count = 1}, other = {.arena = a};
+    struct str got = http_request_id(&r), second = http_request_id(&r), made = http_request_id(&other);
+    assert_ptr_equal(got.p, second.p);
+    assert_int_equal(made.n, 16);
+    bool same = str_eq(got, id);
+    assert_true(same || (got.n == 16 && !str_eq(got, made)));
+    arena_release(&a);
+    return same;
+}
+
+static void request_ids(void **state)
+{
+    char longest[HTTP_ID_MAX + 1];
+    memset(longest, 'a', sizeof(longest));
+    assert_true(taken_over(S("a")) && taken_over(S("00-4bf92f35/77b34da6=_~.:+@Z9")));
+    assert_true(taken_over(str_n(longest, HTTP_ID_MAX)));
+    assert_false(taken_over(str_n(longest, HTTP_ID_MAX + 1)));
+    static const char *const bad[] = {"", " ", "a b", "a\tb", "\"a\"", "a,b", "a;b", "<a>", "\xc3\xa9", "a\x7f", "%0a", "a\\b"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(taken_over(str_of(bad[i])));
+    assert_false(taken_over(S("a\0b")));
+}
+
 static void percent(void **state)
 {
     struct arena *a = arena_new();
@@ -415,7 +448,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_), cmocka_unit_test(versions), cmocka_unit_test(streams), cmocka_unit_test(continue_),
         cmocka_unit_test(malformed), cmocka_unit_test(limits), cmocka_unit_test(timeouts), cmocka_unit_test(body),
-        cmocka_unit_test(percent),
+        cmocka_unit_test(percent), cmocka_unit_test(request_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
