@@ -67,13 +67,21 @@ static const char *check_shape(const struct admin_cmd *d, const struct cmd_shape
     return NULL;
 }
 
+/* Each of the words an argument of the newest shape? */
+static bool are_args(const struct cmd_shape *newest, const char *words)
+{
+    struct str rest = str_of(words), word;
+    while (words && str_split(&rest, ' ', &word))
+        if (!type_named(newest->args, newest->arg_count, word))
+            return false;
+    return true;
+}
+
 static const char *check_names(const struct admin_cmd *d)
 {
     const struct cmd_shape *newest = &d->shapes[0];
-    struct str rest = str_of(d->secret), word;
-    while (d->secret && str_split(&rest, ' ', &word))
-        if (!type_named(newest->args, newest->arg_count, word))
-            return "a secret is no argument";
+    if (!are_args(newest, d->secret))
+        return "a secret is no argument";
     if (d->where == RUNS_AT_HOME && (!d->home_user || !type_named(newest->args, newest->arg_count, str_of(d->home_user)) ||
                                      !d->home_host || !type_named(newest->args, newest->arg_count, str_of(d->home_host))))
         return "the home is not named by arguments";

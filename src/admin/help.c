@@ -6,7 +6,6 @@
 
 #include "base/utf8.h"
 
-#include <ctype.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 
@@ -93,26 +92,25 @@ static void arguments(struct buf *out, const struct cmd_shape *s)
 
 static void quoted(struct buf *out, struct str s)
 {
-    bool plain = s.n > 0;
+    bool plain = true; /* COMPAT(ejabberd): the empty word too, and some signs between Z and a */
     for (size_t i = 0; i < s.n && plain; i++)
-        plain = isalpha((unsigned char)s.p[i]) || s.p[i] == '_';
+        plain = s.p[i] >= 'A' && s.p[i] <= 'z';
     buf_printf(out, plain ? "%.*s" : "\"%.*s\"", STR_ARG(s));
 }
 
 static void example_arg(struct buf *out, const struct type *t, struct str text)
 {
+    char separator = t->kind == V_LIST ? ',' : ':';
     struct str part;
     if (t->kind == V_INTEGER) {
         buf_add_str(out, text);
-    } else if (t->kind != V_LIST) {
+    } else if (t->kind != V_LIST && t->kind != V_TUPLE) {
         quoted(out, text);
-    } else if (t->of[0].kind == V_TUPLE) {
-        buf_add_str(out, text);
     } else {
-        for (bool first = true; str_split(&text, ',', &part); first = false) {
-            if (!first)
-                buf_add_c(out, ',');
-            quoted(out, part);
+        for (unsigned i = 0; str_split(&text, separator, &part); i++) {
+            if (i)
+                buf_add_c(out, separator);
+            example_arg(out, &t->of[t->kind == V_LIST || i >= t->count ? 0 : i], part);
         }
     }
 }
@@ -181,7 +179,9 @@ void help_command(struct buf *out, struct str program, const struct command *cmd
     example(out, program, cmd, s);
     buf_add_str(out, S("  Tags: "));
     command_tags(out, cmd, s);
-    buf_printf(out, "\n\n  Module: %s\n\n", cmd->d->module ? cmd->d->module : "unknown");
+    buf_add_str(out, S("\n\n"));
+    if (!(cmd->d->flags & CMD_TOOL_ONLY))
+        buf_printf(out, "  Module: %s\n\n", cmd->d->module ? cmd->d->module : "unknown");
     if (s->note)
         buf_printf(out, "  Note: %s\n\n", s->note);
     buf_add_str(out, S("  Description: "));

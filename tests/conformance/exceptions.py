@@ -19,6 +19,8 @@ def mask_help(text):
         elif re.match(r"(Error: |  \w+( \w+)*$)", line):
             section = ""
         line = re.sub(r"^(  Note: ).* argument.*: (\S+)$", r"\1\2", line)
+        if line.startswith("  Example: "):
+            line = re.sub(r'"(?:[^" ]+ ){2,}[^" ]+"', '"..."', line)
         if section == "Arguments":
             line = re.sub(r" : .*", "", line)
         elif section == "Description" or re.match(r" {13}\S", line) and not section:

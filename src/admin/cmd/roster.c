@@ -24,6 +24,7 @@ static void group_to_groups(struct cmd_call *c, const struct value *in, struct v
 
 ADMIN_CMD(add_rosteritem) = {
     .tags = "roster", .module = "mod_admin_extra", .where = RUNS_AT_HOME, .home_user = "localuser", .home_host = "localhost",
+    .elsewhere = "host",
     .brief = "Put a contact into the roster of an account, or replace what is there",
     .text = "Connected clients of the account get a roster push. The contact's own roster stays as it is.", OLD_HOSTS,
     SHAPES({.api = 1, .note = "updated in 24.02", ARGS(LOCAL, CONTACT, NICK,
@@ -37,6 +38,7 @@ ADMIN_CMD(add_rosteritem) = {
 
 ADMIN_CMD(delete_rosteritem) = {
     .tags = "roster", .module = "mod_admin_extra", .where = RUNS_AT_HOME, .home_user = "localuser", .home_host = "localhost",
+    .elsewhere = "host",
     .brief = "Take a contact out of the roster of an account",
     .text = "Connected clients of the account get a roster push. The contact's own roster stays as it is.", OLD_HOSTS,
     SHAPES({ARGS(LOCAL, CONTACT), RESULT(T_RESCODE("res")), EXAMPLE("user1", "myserver.com", "user2", "myserver.com")}),

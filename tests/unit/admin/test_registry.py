@@ -15,6 +15,8 @@ import sys
 
 # Commands that ejabberd does not have.
 OWN = {"explain_permission"}
+# The recorded example does not work: a digest in lower case never fits.
+OWN_EXAMPLE = {"check_password_hash"}
 # The result of the recorded example is broken.
 OWN_SHOWS = {"status"}
 WORDS_IN_A_ROW = 9
@@ -29,6 +31,11 @@ def example(value):
     if isinstance(value, dict):
         return ":".join(example(v) for v in value["tuple"])
     return ",".join(example(v) for v in value) if isinstance(value, list) else str(value)
+
+
+def same_example(ours, recorded):
+    """Values are the recorded ones; where a sentence was recorded there is another sentence."""
+    return len(ours) == len(recorded) and all(a == b or " " in a.strip() and b.count(" ") > 1 for a, b in zip(ours, recorded))
 
 
 def shown(result, value):
@@ -66,7 +73,11 @@ def compare_version(where, ours, recorded):
     want, got = facts(recorded), facts(ours)
     want["example"], got["example"] = [example(v) for v in recorded["args_example"] or []], ours["example"]
     want["shows"] = shown(recorded["result"], recorded["result_example"])
-    got["shows"] = ours["shows"] if want["shows"] and where.split()[0] not in OWN_SHOWS else want["shows"]
+    got["shows"] = ours["shows"]
+    if where.split()[0] in OWN_SHOWS or not want["shows"] and not want["example"]:
+        del want["shows"]
+    if where.split()[0] in OWN_EXAMPLE or same_example(got["example"], want["example"]):
+        del want["example"]
     for key in want:
         if want[key] != got[key]:
             yield "%s: %s is %s, recorded %s" % (where, key, got[key], want[key])
