@@ -52,6 +52,11 @@ const char *doc_result_help(const struct type *t)
     return t->kind == V_RESTUPLE ? "Raw result string" : NULL;
 }
 
+const char *doc_module(const struct command *cmd)
+{
+    return cmd->d->module && !strncmp(cmd->d->module, "mod_", 4) ? cmd->d->module : NULL;
+}
+
 static void markdown(struct buf *out)
 {
     doc_markdown_commands(out, DOC_JSON, NULL, NULL);

@@ -35,6 +35,8 @@ void doc_type(struct buf *out, const struct type *t);
 /* Help of a result; codes and reports have a text of their own. NULL: none. */
 const char *doc_result_help(const struct type *t);
 bool doc_shown(const struct command *cmd);
+/* The module a command is shown under; NULL for the server's own. */
+const char *doc_module(const struct command *cmd);
 
 /*
  * The example of a shape: a call with its arguments bound and its result (rows of a list: ->rows) set, from the entry's words or,

@@ -115,8 +115,8 @@ static void one_command(struct buf *out, const struct command *cmd, unsigned lan
     struct buf tags = BUF_INIT;
     command_tags(&tags, cmd, s);
     buf_printf(out, "<section id=\"%s\">\n<h2>%s</h2>\n", cmd->name.p, cmd->name.p);
-    buf_printf(out, "<p class=\"facts\">%.*s%s%s%s%s</p>\n", STR_ARG(buf_str(&tags)), cmd->d->module ? " · " : "",
-               cmd->d->module ? cmd->d->module : "", s->note ? " · " : "", s->note ? s->note : "");
+    buf_printf(out, "<p class=\"facts\">%.*s%s%s%s%s</p>\n", STR_ARG(buf_str(&tags)), doc_module(cmd) ? " · " : "",
+               doc_module(cmd) ? doc_module(cmd) : "", s->note ? " · " : "", s->note ? s->note : "");
     blocks(out, str_of(cmd->d->brief));
     blocks(out, str_of(cmd->d->text ? cmd->d->text : ""));
     types(out, s);

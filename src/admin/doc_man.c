@@ -66,8 +66,8 @@ static void one_command(struct buf *out, const struct command *cmd)
     buf_add_str(out, S(".P\nResult:\n"));
     type_item(out, s->result, doc_result_help(s->result));
     buf_printf(out, ".P\nTags: %.*s", STR_ARG(buf_str(&tags)));
-    if (cmd->d->module)
-        buf_printf(out, "; module: %s", cmd->d->module);
+    if (doc_module(cmd))
+        buf_printf(out, "; module: %s", doc_module(cmd));
     if (s->note)
         buf_printf(out, "; %s", s->note);
     buf_add_c(out, '\n');

@@ -65,8 +65,8 @@ static void one_command(struct buf *out, const struct command *cmd, unsigned lan
     buf_add_str(out, S("\n__Tags:__\n"));
     tag_links(out, cmd, s);
     buf_add_str(out, S("\n\n"));
-    if (cmd->d->module)
-        buf_printf(out, "__Module:__\n[%s](admin-tags.md#%s)\n\n", cmd->d->module, cmd->d->module);
+    if (doc_module(cmd))
+        buf_printf(out, "__Module:__\n[%s](admin-tags.md#%s)\n\n", doc_module(cmd), doc_module(cmd));
     if (languages)
         examples(out, cmd, s, languages);
     buf_add_c(out, '\n');
@@ -122,7 +122,7 @@ static bool has_tag(const struct command *cmd, struct str tag)
 
 static bool in_module(const struct command *cmd, struct str module)
 {
-    return str_eq(str_of(cmd->d->module), module);
+    return doc_module(cmd) && str_eq(str_of(doc_module(cmd)), module);
 }
 
 void doc_markdown_tags(struct buf *out)
@@ -139,8 +139,8 @@ void doc_markdown_tags(struct buf *out)
         if (tag.n)
             add_name(&tags, tag);
     for (size_t i = 0; i < command_count(); i++)
-        if (doc_shown(command_at(i)) && command_at(i)->d->module)
-            add_name(&modules, str_of(command_at(i)->d->module));
+        if (doc_shown(command_at(i)) && doc_module(command_at(i)))
+            add_name(&modules, str_of(doc_module(command_at(i))));
     qsort(tags.v, tags.n, sizeof(tags.v[0]), by_text);
     qsort(modules.v, modules.n, sizeof(modules.v[0]), by_text);
     buf_printf(out, "# API Tags\n\nThe administration commands of cjabberd %s by their tags, then by the modules they belong to.\n\n",

@@ -10,6 +10,7 @@
 #include "admin/credentials.h"
 #include "admin/http_answer.h"
 #include "admin/http_idempotency.h"
+#include "admin/http_openapi.h"
 #include "admin/out.h"
 #include "base/log.h"
 #include "core/access.h"
@@ -219,11 +220,17 @@ static void call_command(struct answer *an, const struct str *path, size_t n)
     cmd_call_end(&c);
 }
 
+static const struct http_header *with_id(struct http_request *r, const struct http_header *headers, size_t n)
+{
+    struct http_header *h = arena_alloc(r->arena, (n + 1) * sizeof(*h));
+    memcpy(h, headers, n * sizeof(*h));
+    h[n] = (struct http_header){S("X-Request-Id"), http_request_id(r)};
+    return h;
+}
+
 static void preflight(struct http_request *r, const struct http_mount *m, int status)
 {
-    struct http_header *h = arena_alloc(r->arena, (m->preflight_count + 1) * sizeof(*h));
-    memcpy(h, m->preflight, m->preflight_count * sizeof(*h));
-    h[m->preflight_count] = (struct http_header){S("X-Request-Id"), http_request_id(r)};
+    const struct http_header *h = with_id(r, m->preflight, m->preflight_count);
     http_respond(r, status, S("text/plain"), h, m->preflight_count + 1, S(""));
 }
 
@@ -232,6 +239,10 @@ static void handle(struct http_request *r, const struct http_mount *m, const str
 {
     if (str_eq(r->method, S("OPTIONS"))) {
         preflight(r, m, n == 1 ? 200 : 400);
+        return;
+    }
+    if (n == 1 && str_eq(r->method, S("GET")) && str_eq(path[0], S("openapi.json"))) {
+        http_openapi_answer(r, with_id(r, m->cors, m->cors_count), m->cors_count + 1);
         return;
     }
     struct answer an = {.sink = {0}};
