@@ -57,6 +57,7 @@ int text_out_result(struct buf *out, const struct cmd_call *c)
     if (t->kind == V_RESCODE) {
         if (c->result.i == 0)
             return 0;
+        buf_add_str(out, c->failure.note); /* compile: what the compiler said */
         buf_printf(out, "Error: %.*s\n", STR_ARG(c->result.s.p ? c->result.s : S("false")));
         return 1;
     }

@@ -34,6 +34,7 @@ bool opt_is_set(const struct options *o, const char *name); /* written in the fi
 struct module_conf {
     struct str name; /* "mod_ping" */
     const struct options *options;
+    const struct yaml *node; /* of a contributed module: as written, for core/module_set.h; else NULL */
 };
 
 struct vhost {

@@ -3,6 +3,7 @@
  * modules with their options. Runs when a configuration is loaded.
  */
 #include "core/config_internal.h"
+#include "core/config_module.h"
 #include "xmpp/jid.h"
 
 #include <stdio.h>
@@ -210,12 +211,24 @@ static int unknown_module(struct loader *l, const struct yaml *key)
                       near ? near : "", near ? "'?" : "");
 }
 
+/* Its options are checked when the module is there to say what they are. */
+static int contributed_module(struct loader *l, const struct yaml *key, const struct yaml *map, struct module_conf *out)
+{
+    enum contrib_state state = config_contrib(l, key->text);
+    if (state == CONTRIB_UNKNOWN)
+        return unknown_module(l, key);
+    if (state == CONTRIB_AVAILABLE)
+        loader_warn(l, key, "module '%.*s' is not installed: use module_install, or install_contrib_modules", STR_ARG(key->text));
+    *out = (struct module_conf){.name = key->text, .options = config_module_opaque(), .node = map};
+    return 0;
+}
+
 static int build_module(struct loader *l, const struct vhost *h, const struct yaml *key, const struct yaml *map,
                         struct module_conf *out)
 {
     const struct opt_group *g = opt_group_find(OPT_MODULE, key->text);
     if (!g)
-        return unknown_module(l, key);
+        return contributed_module(l, key, map, out);
     bool works = opt_has_effect(g->name, NULL);
     if (!works)
         loader_warn(l, key, "module '%s' has no effect yet", g->name);

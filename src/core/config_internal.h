@@ -4,6 +4,7 @@
 
 #include "core/access_compile.h"
 #include "core/config.h"
+#include "core/contrib_place.h"
 #include "core/option.h"
 #include "core/option_type.h"
 
@@ -76,6 +77,8 @@ int options_build(struct loader *l, const struct option_source *src, const struc
  * be NULL). */
 int config_scope(struct loader *l, const struct options *o, const struct acl_scope *global,
                  const struct acl_scope **out);
+/* Is it a contributed module? Looks at the spool, and at install_contrib_modules. */
+enum contrib_state config_contrib(const struct loader *l, struct str name);
 int config_hosts(struct loader *l);
 int config_listeners(struct loader *l);
 

@@ -49,6 +49,11 @@ static int handlers(struct loader *l, const struct listen_conf *lc)
             return yaml_error(map->key_nodes[i], l->err,
                               "a path of option 'request_handlers' must begin with '/', got %s",
                               yaml_got(map->key_nodes[i], got));
+        enum contrib_state contrib = opt_http_handler(y->text) ? CONTRIB_UNKNOWN : config_contrib(l, y->text);
+        if (contrib == CONTRIB_AVAILABLE)
+            loader_warn(l, y, "module '%.*s' is not installed: use module_install, or install_contrib_modules", STR_ARG(y->text));
+        if (contrib != CONTRIB_UNKNOWN)
+            continue;
         if (!opt_http_handler(y->text))
             return yaml_error(y, l->err, "unknown request handler %s%s%s%s", yaml_got(y, got),
                               near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");

@@ -13,7 +13,7 @@ struct http_mount {
     const struct str *prefix;
     size_t prefix_count;
     struct str module;                   /* "mod_http_api" */
-    const struct http_handler *handler;  /* NULL: not served */
+    const struct http_handler *handler;  /* built in; NULL: a contributed module's, or not served */
     struct str tag;                      /* of the listener, for api_permissions; may be absent */
     const struct http_header *headers;   /* sent with every answer: custom_headers of the listener */
     size_t header_count;
@@ -31,7 +31,7 @@ struct http_handler {
     static const struct http_handler *const ident##_entry SECTION_ENTRY("cj_http_handlers") = &ident;         \
     static const struct http_handler ident
 
-/* NULL: nobody by that name. */
+/* Built-in ones; contributed modules' are found for every request (core/module.h). NULL: nobody by that name. */
 const struct http_handler *http_handler_find(struct str name);
 
 struct http_routes;

@@ -113,7 +113,7 @@ static const struct iq_entry *find_handler(struct stanza **sp, unsigned host, en
     }
     if (!check_children(sp))
         return NULL;
-    const struct iq_entry *e = module_iq(host, to, xml_first((*sp)->el)->ns);
+    const struct iq_entry *e = module_iq_for(host, to, xml_first((*sp)->el));
     if (!e)
         router_bounce(sp, ERR_NO_SERVICE, "No module is handling this query");
     return e;

@@ -10,7 +10,7 @@
 #include "core/c2s.h"
 #include "core/certs.h"
 #include "core/listeners.h"
-#include "core/module.h"
+#include "core/module_set.h"
 #include "core/oauth.h"
 #include "core/server_start.h"
 #include "core/session_table.h"
@@ -93,7 +93,7 @@ struct config *server_load_config(const struct server_env *e, struct error *err)
 {
     struct config_env ce = server_config_env(e);
     struct config *c = config_load(e->config_file, &ce, err);
-    if (c && supported_check(c, err) != 0) {
+    if (c && (supported_check(c, err) != 0 || module_check_config(c, err) != 0)) {
         err_wrap(err, "%s", e->config_file);
         config_release(&c);
     }

@@ -26,6 +26,7 @@ bool args_parse(int argc, char **argv, struct args *out)
     static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"spool", required_argument, NULL, 's'},
                                             {"logs", required_argument, NULL, 'l'},   {"check-config", no_argument, NULL, 'k'},
                                             {"print", required_argument, NULL, 'p'},
+                                            {"check-module", required_argument, NULL, 'm'}, {"object", required_argument, NULL, 'o'},
                                             {"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
                                             {0}};
     *out = (struct args){.config = env_or("CJABBERD_CONFIG", "/etc/cjabberd/ejabberd.yml"),
@@ -39,6 +40,8 @@ bool args_parse(int argc, char **argv, struct args *out)
         case 'l': out->logs = optarg; break;
         case 'p': out->print = optarg; break;
         case 'k': out->check = true; break;
+        case 'm': out->check_module = optarg; break;
+        case 'o': out->object = optarg; break;
         case 'v': printf("cjabberd %s (API of ejabberd %s)\n", server_own_version(), server_version()); return false;
         case 'h': fputs(usage, stdout); return false;
         default: out->exit_code = 2; return false;

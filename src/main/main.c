@@ -12,7 +12,8 @@
 #include "core/certs.h"
 #include "core/cookie.h"
 #include "core/listeners.h"
-#include "core/module.h"
+#include "core/contrib.h"
+#include "core/module_load.h"
 #include "core/server_start.h"
 #include "main/args.h"
 #include "main/notify.h"
@@ -193,9 +194,11 @@ static int check_only(const struct server_env *env)
         return complain(&err);
     for (size_t i = 0; i < c->warning_count; i++)
         fprintf(stderr, "warning: %s\n", c->warnings[i]);
-    printf("%s: no errors\n", env->config_file);
+    int rc = contrib_start(c, env->spool_dir, true, &err);
+    if (rc == 0)
+        printf("%s: no errors\n", env->config_file);
     config_release(&c);
-    return 0;
+    return rc == 0 ? 0 : complain(&err);
 }
 
 static int print_document(const char *kind)
@@ -223,7 +226,7 @@ static int start(char **argv, const struct server_env *env)
     int rc = c && start_log(c, &err) == 0 ? 0 : -1;
     if (rc == 0) {
         server_print_warnings(c);
-        rc = serve(c, env, &err);
+        rc = contrib_start(c, args.spool, false, &err) == 0 ? serve(c, env, &err) : -1;
         if (rc != 0)
             LOG(CRITICAL, "server", NULL, "%s", err.text);
         LOG(INFO, "server", NULL, "cjabberd is stopped");
@@ -258,6 +261,8 @@ int main(int argc, char **argv)
     hash_seed();
     fault_init();
     module_registry_start();
+    if (args.check_module)
+        return module_probe(args.object ? args.object : "", args.check_module);
     listeners_register(&listen_http);
     if (args.print)
         return print_document(args.print);
