@@ -3,6 +3,7 @@
 
 #include "admin/args.h"
 #include "admin/command.h"
+#include "admin/listen_xmlrpc.h"
 
 int admin_start(struct error *err)
 {
@@ -14,6 +15,7 @@ int admin_start(struct error *err)
         return -1;
     }
     args_start();
+    listeners_register(&listen_xmlrpc);
     done = true;
     return 0;
 }

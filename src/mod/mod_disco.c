@@ -1,8 +1,13 @@
 /*
  * Service Discovery, XEP-0030: disco#info of the server and of accounts, built from the module tables, and disco#items
- * (empty as long as there are no services; extra_domains of the configuration). Nodes are unknown here.
+ * (extra_domains of the configuration). Items and nodes of the server come from other modules (mod/disco.h); accounts have none.
  */
-#include "core/module.h"
+#include "mod/disco.h"
+
+#include <stdlib.h>
+
+extern const struct disco_nodes *const __start_cj_disco_nodes[] __attribute__((weak));
+extern const struct disco_nodes *const __stop_cj_disco_nodes[] __attribute__((weak));
 
 static void add_feature(struct arena *a, struct xml_el *query, struct str var)
 {
@@ -28,13 +33,100 @@ static void add_module_features(struct arena *a, struct xml_el *query, unsigned 
     }
 }
 
-static bool refuse(struct iq *iq)
+static bool refuse_set(struct iq *iq)
 {
     if (iq->stanza->type != ST_GET)
         iq_error(iq, ERR_NOT_ALLOWED, "Value 'set' of 'type' attribute is not allowed");
-    else if (xml_attr_get(iq->child, TOK_node).n)
+    return iq->answered;
+}
+
+static bool refuse(struct iq *iq)
+{
+    if (!refuse_set(iq) && xml_attr_get(iq->child, TOK_node).n)
         iq_error(iq, ERR_NOT_FOUND, "Node not found");
     return iq->answered;
+}
+
+/* --- nodes of other modules --- */
+
+void disco_add_item(struct disco_ask *ask, struct str jid, struct str node, struct str name)
+{
+    struct xml_el *item = xml_add(ask->arena, ask->query, TOK_item, TOK_NONE);
+    xml_attr_set(ask->arena, item, TOK_jid, arena_str(ask->arena, jid));
+    if (node.p)
+        xml_attr_set(ask->arena, item, TOK_node, arena_str(ask->arena, node));
+    if (name.p)
+        xml_attr_set(ask->arena, item, TOK_name, arena_str(ask->arena, name));
+}
+
+void disco_add_identity(struct disco_ask *ask, const char *category, const char *type, struct str name)
+{
+    add_identity(ask->arena, ask->query, str_of(category), str_of(type), name.p ? arena_str(ask->arena, name) : name);
+}
+
+void disco_add_feature(struct disco_ask *ask, const char *var)
+{
+    add_feature(ask->arena, ask->query, str_of(var));
+}
+
+enum disco_found disco_refuse(struct disco_ask *ask, enum err_code code, const char *text)
+{
+    ask->code = code;
+    ask->text = text;
+    return DISCO_REFUSED;
+}
+
+/* By module name, so that the order never depends on the linker. */
+static int by_module(const void *a, const void *b)
+{
+    return strcmp((*(const struct disco_nodes *const *)a)->module, (*(const struct disco_nodes *const *)b)->module);
+}
+
+static const struct disco_nodes **sorted_nodes(struct arena *a, const struct config *c, unsigned host, size_t *n_out)
+{
+    size_t max = (size_t)(__stop_cj_disco_nodes - __start_cj_disco_nodes), n = 0;
+    const struct disco_nodes **sorted = ARENA_ARRAY(a, const struct disco_nodes *, max + 1);
+    for (const struct disco_nodes *const *p = __start_cj_disco_nodes; p < __stop_cj_disco_nodes; p++)
+        if (*p && config_module(&c->hosts[host], str_of((*p)->module))) /* a sanitizer may pad the section */
+            sorted[n++] = *p;
+    qsort(sorted, n, sizeof(*sorted), by_module);
+    *n_out = n;
+    return sorted;
+}
+
+/* Everybody may add to the items of the server; a node belongs to whoever answers first. */
+static enum disco_found ask_modules(struct disco_ask *ask, bool items) YIELDS;
+static enum disco_found ask_modules(struct disco_ask *ask, bool items)
+{
+    size_t n;
+    const struct disco_nodes **nodes = sorted_nodes(ask->arena, config_current(), ask->host, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (!items && !nodes[i]->info)
+            continue;
+        enum disco_found found = items ? nodes[i]->items(ask) : nodes[i]->info(ask);
+        if (ask->node.n && found != DISCO_NOT_MINE)
+            return found;
+    }
+    return DISCO_NOT_MINE;
+}
+
+static void answer_node(struct iq *iq, bool items) YIELDS;
+static void answer_node(struct iq *iq, bool items)
+{
+    struct stanza *r = iq_result_new(iq);
+    struct disco_ask ask = {.request = iq->stanza, .host = iq->host, .node = xml_attr_get(iq->child, TOK_node), .arena = r->arena};
+    ask.query = xml_add(r->arena, r->el, TOK_query, items ? TOK_NS_DISCO_ITEMS : TOK_NS_DISCO_INFO);
+    xml_attr_set(r->arena, ask.query, TOK_node, arena_str(r->arena, ask.node));
+    enum disco_found found = ask_modules(&ask, items);
+    if (found == DISCO_ANSWERED) {
+        iq_result(iq, r);
+        return;
+    }
+    if (found == DISCO_NOT_MINE)
+        iq_error(iq, ERR_NOT_FOUND, items ? "Node not found" : "No features available");
+    else
+        iq_error(iq, ask.code, ask.text);
+    stanza_end(&r);
 }
 
 static void answer_info(struct iq *iq, bool account)
@@ -52,9 +144,15 @@ static void answer_info(struct iq *iq, bool account)
     iq_result(iq, r);
 }
 
+static void on_server_info(struct iq *iq) YIELDS;
 static void on_server_info(struct iq *iq)
 {
-    answer_info(iq, false);
+    if (refuse_set(iq))
+        return;
+    if (xml_attr_get(iq->child, TOK_node).n)
+        answer_node(iq, false);
+    else
+        answer_info(iq, false);
 }
 
 /* XEP-0030 §8: strangers learn nothing about an account. Without rosters everybody but the owner is a stranger. */
@@ -66,37 +164,58 @@ static void on_account_info(struct iq *iq)
         iq_error(iq, ERR_NO_SERVICE, NULL);
 }
 
-static void answer_items(struct iq *iq, bool server)
+static void add_extra_domains(struct disco_ask *ask)
 {
-    if (refuse(iq))
-        return;
-    struct stanza *r = iq_result_new(iq);
-    struct xml_el *q = xml_add(r->arena, r->el, TOK_query, TOK_NS_DISCO_ITEMS);
-    const struct options *o = config_module(&config_current()->hosts[iq->host], S("mod_disco"));
+    const struct options *o = config_module(&config_current()->hosts[ask->host], S("mod_disco"));
     const struct str *extra = NULL;
-    size_t n = server && o ? opt_list(o, "extra_domains", &extra) : 0;
+    size_t n = o ? opt_list(o, "extra_domains", &extra) : 0;
     for (size_t i = 0; i < n; i++)
-        xml_attr_set(r->arena, xml_add(r->arena, q, TOK_item, TOK_NONE), TOK_jid, arena_str(r->arena, extra[i]));
+        disco_add_item(ask, extra[i], STR_NULL, STR_NULL);
+}
+
+static void on_server_items(struct iq *iq) YIELDS;
+static void on_server_items(struct iq *iq)
+{
+    if (refuse_set(iq))
+        return;
+    if (xml_attr_get(iq->child, TOK_node).n) {
+        answer_node(iq, true);
+        return;
+    }
+    struct stanza *r = iq_result_new(iq);
+    struct disco_ask ask = {.request = iq->stanza, .host = iq->host, .arena = r->arena};
+    ask.query = xml_add(r->arena, r->el, TOK_query, TOK_NS_DISCO_ITEMS);
+    add_extra_domains(&ask);
+    ask_modules(&ask, true);
     iq_result(iq, r);
 }
 
-static void on_server_items(struct iq *iq)
+/* An account offers no commands, which is a list too (XEP-0050 §2.3). */
+static void answer_no_items(struct iq *iq)
 {
-    answer_items(iq, true);
+    struct str node = xml_attr_get(iq->child, TOK_node);
+    bool commands = str_eq(node, token_str(TOK_NS_COMMANDS)) && config_module(&config_current()->hosts[iq->host], S("mod_adhoc"));
+    if (commands ? refuse_set(iq) : refuse(iq))
+        return;
+    struct stanza *r = iq_result_new(iq);
+    struct xml_el *query = xml_add(r->arena, r->el, TOK_query, TOK_NS_DISCO_ITEMS);
+    if (commands)
+        xml_attr_set(r->arena, query, TOK_node, token_str(TOK_NS_COMMANDS));
+    iq_result(iq, r);
 }
 
 static void on_account_items(struct iq *iq)
 {
     if (jid_bare_eq(iq->stanza->from, iq->stanza->to))
-        answer_items(iq, false);
+        answer_no_items(iq);
     else
         iq_error(iq, ERR_NO_SERVICE, NULL);
 }
 
 static const char *const features[] = {
     "http://jabber.org/protocol/disco#info", "http://jabber.org/protocol/disco#items", NULL};
-static const struct iq_entry iqs[] = {{IQ_TO_SERVER, TOK_NS_DISCO_INFO, false, on_server_info},
-                                      {IQ_TO_SERVER, TOK_NS_DISCO_ITEMS, false, on_server_items},
+static const struct iq_entry iqs[] = {{IQ_TO_SERVER, TOK_NS_DISCO_INFO, true, on_server_info},
+                                      {IQ_TO_SERVER, TOK_NS_DISCO_ITEMS, true, on_server_items},
                                       {IQ_TO_ACCOUNT, TOK_NS_DISCO_INFO, false, on_account_info},
                                       {IQ_TO_ACCOUNT, TOK_NS_DISCO_ITEMS, false, on_account_items},
                                       {0}};
