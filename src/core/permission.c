@@ -105,8 +105,12 @@ static bool allowed_in(const struct acl_scope *scope, const struct config *c, co
 
 bool api_allowed(const struct config *c, const struct api_caller *caller, const struct api_target *t)
 {
-    /* The local socket belongs to whoever may read the spool folder; ejabberd never refuses its control script either. */
-    return str_eq(caller->frontend, S("ejabberd_ctl")) || allowed_in(c->scope, c, caller, t);
+    /*
+     * The local socket belongs to whoever may read the spool folder; ejabberd never refuses its control script either. With
+     * --auth it speaks for an account, and the rules say what that one may.
+     */
+    bool console = str_eq(caller->frontend, S("ejabberd_ctl")) && !jid_present(caller->who.jid);
+    return console || allowed_in(c->scope, c, caller, t);
 }
 
 const struct vhost *api_allowed_on_host(const struct config *c, const struct api_caller *caller, const struct api_target *t)
