@@ -8,6 +8,15 @@
 #include "core/auth.h"
 #include "core/oauth.h"
 
+static void log_grant(const struct grant_request *r, struct jid who, const struct grant *g)
+{
+    char ip[IP_TEXT_MAX];
+    struct log_ctx ctx = {.ip = str_of(ip_print(&r->ip, ip))};
+    LOG(INFO, "oauth", &ctx, "token for %.*s, client '%.*s', scopes '%.*s', %lld seconds", STR_ARG(jid_bare(who)),
+        r->client_id.n < 100 ? (int)r->client_id.n : 100, r->client_id.p ? r->client_id.p : "", STR_ARG(g->scope),
+        (long long)g->ttl_s);
+}
+
 static void log_refusal(const struct grant_request *r, struct jid who, const char *why)
 {
     char ip[IP_TEXT_MAX];
@@ -91,5 +100,6 @@ enum grant_rc oauth_grant(struct arena *a, const struct grant_request *r, struct
         LOG_LIMITED(ERROR, "oauth", NULL, "no token for %.*s: %s", STR_ARG(jid_bare(who)), err.text);
         return GRANT_UNAVAILABLE;
     }
+    log_grant(r, who, out);
     return GRANT_OK;
 }

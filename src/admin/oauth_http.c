@@ -41,6 +41,7 @@ static void respond(struct page *p, int status, struct str type, const struct ht
     add_header(v, &n, S("Cache-Control"), S("no-store"));
     add_header(v, &n, S("Pragma"), S("no-cache"));
     add_header(v, &n, S("X-Content-Type-Options"), S("nosniff"));
+    add_header(v, &n, S("X-Frame-Options"), S("DENY"));
     add_header(v, &n, S("Referrer-Policy"), S("no-referrer"));
     for (size_t i = 0; i < p->m->header_count; i++)
         add_header(v, &n, p->m->headers[i].name, p->m->headers[i].value);

@@ -1,5 +1,5 @@
 /*
- * SASL on client streams (RFC 6120 §6): PLAIN and SCRAM with and without channel binding. Credentials are asked of the
+ * SASL on client streams (RFC 6120 §6): PLAIN, SCRAM with and without channel binding, and tokens (X-OAUTH2). Credentials are asked of the
  * account's home shard, password derivation runs on the blocking pool: steps suspend. Several tries are allowed on one
  * stream, then it ends (RFC 6120 §6.4.5).
  */
@@ -8,6 +8,7 @@
 #include "core/access.h"
 #include "core/auth.h"
 #include "core/c2s_stream.h"
+#include "core/oauth.h"
 #include "xml/writer.h"
 #include <stdlib.h>
 
@@ -91,7 +92,7 @@ static void fail(struct c2s *c, enum sasl_failure f, struct str text)
 }
 
 /* For the person who watches the log and for tools that ban addresses. The password never gets here. */
-static void fail_login(struct c2s *c, struct str user, enum sasl_failure f)
+static void fail_login_saying(struct c2s *c, struct str user, enum sasl_failure f, struct str text)
 {
     char ip[IP_TEXT_MAX];
     if (c->state != C2S_AUTH)
@@ -99,7 +100,12 @@ static void fail_login(struct c2s *c, struct str user, enum sasl_failure f)
     struct log_ctx ctx = {.ip = str_of(ip_print(conn_ip(c->conn), ip))};
     LOG_LIMITED(INFO, "c2s", &ctx, "failed authentication for %.*s@%.*s: %.*s", STR_ARG(user), STR_ARG(c->login->host),
                 STR_ARG(sasl_failure_name(f)));
-    fail(c, f, STR_NULL);
+    fail(c, f, text);
+}
+
+static void fail_login(struct c2s *c, struct str user, enum sasl_failure f)
+{
+    fail_login_saying(c, user, f, STR_NULL);
 }
 
 static void succeed(struct c2s *c, struct str user, struct str data)
@@ -155,6 +161,40 @@ static void plain(struct c2s *c, struct str msg)
         succeed(c, user, STR_NULL);
     else
         fail_login(c, user, failure_of(&err));
+}
+
+/* --- X-OAUTH2 --- */
+
+/* 0: the token is the account's own, good for a login, and the account is there. */
+static int check_token(struct c2s *c, struct str user, struct str token, struct error *err) YIELDS;
+static int check_token(struct c2s *c, struct str user, struct str token, struct error *err)
+{
+    struct oauth_grant g;
+    bool exists = false;
+    if (oauth_check(c->login->arena, token, &g, err) != 0 || auth_exists(c->login->host, user, &exists, err) != 0)
+        return -1;
+    bool own = str_eq(jid_user(g.owner), user) && str_eq(jid_host(g.owner), c->login->host);
+    return exists && own && oauth_has_scope(g.scopes, S("sasl_auth")) ? 0 : err_set(err, ERR_BAD_TOKEN, NULL);
+}
+
+static void oauth(struct c2s *c, struct str msg) YIELDS;
+static void oauth(struct c2s *c, struct str msg)
+{
+    struct sasl_plain p;
+    struct str user;
+    struct error err = ERROR_INIT;
+    if (sasl_plain_parse(msg, &p) != SASL_OK)
+        fail(c, SASL_MALFORMED_REQUEST, STR_NULL);
+    else if (!jid_nodeprep(c->login->arena, p.authcid, &user) || !user.n)
+        fail_login(c, p.authcid, SASL_NOT_AUTHORIZED);
+    else if (!authzid_is_own(c, p.authzid, user))
+        fail_login(c, user, SASL_INVALID_AUTHZID);
+    else if (check_token(c, user, p.password, &err) == 0)
+        succeed(c, user, STR_NULL);
+    else if (out_of_reach(&err))
+        fail_login(c, user, SASL_TEMPORARY_AUTH_FAILURE);
+    else
+        fail_login_saying(c, user, SASL_NOT_AUTHORIZED, S("Invalid token"));
 }
 
 /* --- SCRAM --- */
@@ -242,6 +282,8 @@ static void step(struct c2s *c, struct str msg)
 {
     if (c->login->mech == SASL_PLAIN)
         plain(c, msg);
+    else if (c->login->mech == SASL_X_OAUTH2)
+        oauth(c, msg);
     else if (c->login->running && !c->login->challenged_empty)
         scram_final(c, msg);
     else

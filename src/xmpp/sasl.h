@@ -12,6 +12,7 @@ enum sasl_mech {
     SASL_SCRAM_SHA_512_PLUS, SASL_SCRAM_SHA_256_PLUS, SASL_SCRAM_SHA_1_PLUS,
     SASL_SCRAM_SHA_512, SASL_SCRAM_SHA_256, SASL_SCRAM_SHA_1,
     SASL_PLAIN,
+    SASL_X_OAUTH2, /* the message of PLAIN with an OAuth token for the password; no standard's */
     SASL_MECH__COUNT
 };
 

@@ -59,7 +59,6 @@ DIFFERENT_STREAMS = {
     "initial response =": failure("malformed-request"),                     # §6.5.7: decoded, but no PLAIN message
     "PLAIN without NUL": failure("malformed-request"),
     "empty auth": ([("sasl", "challenge")], False),                         # §6.4.3: PLAIN starts with the client
-    "X-OAUTH2 bad token": failure("invalid-mechanism"),                     # not offered yet
     "auth twice": stream_error("invalid-namespace"),                        # a stream header was due, §6.4.6
     "stanza before bind": stream_error("not-authorized"),                   # §7.1
     "bind type get": stream_error("not-authorized"),

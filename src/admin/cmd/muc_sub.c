@@ -60,7 +60,7 @@ static void subscribe_args(struct cmd_call *c, const struct value *in, struct va
 #define SUBSCRIBE_OLD_EXAMPLE EXAMPLE("tom@localhost", "Tom", "room1@conference.localhost", TWO_NODES)
 
 ADMIN_CMD(subscribe_room) = {
-    SUB, .elsewhere = "host",
+    SUB,
     .brief = "Subscribe a user to a room",
     .text = "The room has to allow subscriptions. A user who is subscribed already has the given nodes from then on.",
     SHAPES({.api = 3, .note = "updated in 24.12", ARGS(USER_ARG, HOST_ARG, NICK_ARG, ROOM_ARG, SERVICE_ARG, NODES_ARG), SUBSCRIBED,
@@ -112,7 +112,7 @@ static void subscribe_many_args(struct cmd_call *c, const struct value *in, stru
 #define MANY_OLD_EXAMPLE EXAMPLE("tom@localhost:Tom,jerry@localhost:Jerry", "room1@conference.localhost", TWO_NODES)
 
 ADMIN_CMD(subscribe_room_many) = {
-    SUB, .elsewhere = "host",
+    SUB,
     .brief = "Subscribe several users to a room",
     .text = "At most as many as the option subscribe_room_many_max_users of mod_muc_admin says: 50 unless it is set. The first "
             "user who cannot be subscribed ends the call; those before are subscribed.",
