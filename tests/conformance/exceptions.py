@@ -5,6 +5,7 @@ repeats. An entry changes as little as possible: the rest of its scenario is sti
     {"scenario": REGEX, "reason": TEXT, "replace": {RECORDED: OURS, ...}}   texts inside expected values
     {"scenario": REGEX, "reason": TEXT, "mask": "help"}                     sentences in help texts are not compared
     {"scenario": REGEX, "reason": TEXT, "leave_out": [N, ...]}              steps, counted from 1
+    {"scenario": REGEX, "reason": TEXT, "expect": {"N": {...}, ...}}        other expectations of steps
 """
 import json
 import re
@@ -43,6 +44,9 @@ class Exceptions:
 
     def left_out(self):
         return {n for e in self.entries for n in e.get("leave_out", [])}
+
+    def expected(self):
+        return {int(n): what for e in self.entries for n, what in e.get("expect", {}).items()}
 
     def pattern(self, xml):
         for e in self.entries:

@@ -62,8 +62,9 @@ class Server:
         return "http://127.0.0.1:%d" % self.ports[port]
 
     def start(self):
+        """Anew: what is left of an evacuated server ends first."""
         if self.process:
-            self.process.wait(timeout=30)
+            self.stop()
         with open(os.path.join(self.dir, "output"), "ab") as out:
             self.process = subprocess.Popen(
                 [os.path.join(self.build, "cjabberd"), "--config", self.config, "--spool", self.spool, "--logs", self.logs],
