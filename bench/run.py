@@ -108,6 +108,9 @@ SCENARIOS = [
     Scenario("http", "HTTP check_account, 32 keep-alive connections", "http",
              {"pairs": 32, "count": 100000, "warm": 2000}, cpu_per(1e5), "CPU-s / 100,000", http=True,
              quick={"count": 5000, "warm": 500}, target=vs("ejabberd", 1 / 10)),
+    Scenario("http-list", "HTTP registered_users, 2,000 names, 8 keep-alive connections", "http-list",
+             {"path": "/api/registered_users", "pairs": 8, "count": 2000, "warm": 50}, cpu_per(1e3), "CPU-s / 1,000", http=True,
+             store="scram", quick={"count": 200, "warm": 20}, target=vs("ejabberd", 1 / 10)),
 ]
 ACCOUNTS = {"plain": 5200, "scram": 2000}
 ACCOUNTS_QUICK = {"plain": 450, "scram": 100}
@@ -378,6 +381,7 @@ api_permissions:
     what:
       - register
       - check_account
+      - registered_users
 modules:
 {YML_MODULES[self.bench.options.modules]}""")
         self.register()
@@ -509,6 +513,8 @@ def run_once(bench, server, scenario):
             args += ["--proto", "relay"]
         if scenario.mode == "http":
             args += ["--accounts", str(min(1000, bench.accounts[scenario.store]))]
+        if scenario.mode == "http-list":
+            args += ["--accounts", str(bench.accounts[scenario.store])]
         return bench.run_load(scenario.mode, args, port, server.process.pid)
     finally:
         server.stop()

@@ -26,7 +26,7 @@ struct options {
     enum mech mech;
     enum proto proto;
     pid_t server_pid;     /* 0: the server's CPU and memory are not read */
-    long accounts;        /* http: how many the requests go around */
+    long accounts;        /* http: how many the requests go around, or a list has */
     long count;           /* logins, sessions, messages, pings or requests of the measured phase */
     long warm;            /* of the same, done before it */
     long concurrency;     /* logins at the same time */
@@ -188,6 +188,7 @@ int scenario_start(void);
 int scenario_chat(void);
 int scenario_iqping(void);
 int scenario_http(void);
+int scenario_http_list(void);
 int scenario_register(void);
 int relay_main(void);
 int selftest_main(void);

@@ -25,6 +25,7 @@ static const struct {
     {"chat", "--pairs, --window under way each, --count in all; or --rate for --seconds", scenario_chat, true},
     {"iqping", "--pairs clients ping the server, --window under way each", scenario_iqping, true},
     {"http", "--count POST requests to --path over --pairs keep-alive connections", scenario_http, true},
+    {"http-list", "the same for registered_users; --accounts names are expected", scenario_http_list, true},
     {"register", "create --count accounts by POST to --path", scenario_register, true},
     {"relay", "be the bare relay on --host and --port", relay_main, false},
     {"selftest", "test the generator itself", selftest_main, false},
