@@ -1,11 +1,11 @@
 /* Commands that delete accounts nobody uses. */
 #include "admin/command.h"
 
-#define DAYS T_INTEGER("days", "Accounts that were last used longer ago than this are deleted")
+#define DAYS T_INTEGER("days", "How long an account must have been unused")
 #define SHOWN SHOWS("Deleted 2 users: [\"oldman@myserver.com\", \"test@myserver.com\"]")
 #define UNUSED_TEXT                                                                                                     \
-    "An account is unused when its last session ended longer ago, or when nobody ever logged in to it since it was made that "   \
-    "long ago. Whoever is connected stays. "
+    "An account is unused since its last session ended, or since it was made when there never was one. Whoever is connected "   \
+    "stays. "
 
 ADMIN_CMD(delete_old_users) = {
     .tags = "accounts purge", .module = "mod_admin_extra", .where = RUNS_HERE, .brief = "Delete the unused accounts of all hosts",

@@ -144,7 +144,7 @@ static void test_roster_group(void **state)
     struct value in[7], out[7];
     static const char *const groups[] = {"Friends", "one;two", ""};
     for (size_t i = 0; i < ARRAY_LEN(in); i++)
-        in[i] = value_cstr("abcdefg" + i);
+        in[i] = value_cstr(&"abcdefg"[i]);
     for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
         in[5] = value_cstr(groups[i]);
         struct cmd_call *c = adapt("add_rosteritem", 0, in, out);
@@ -162,7 +162,7 @@ static void test_srg_display(void **state)
                                            {"a\nb", "a\nb"}, {"a\\", "a\\"}, {"one\\ntwo\\nthree", "one|two|three"}};
     struct value in[5], out[5];
     for (size_t i = 0; i < ARRAY_LEN(in); i++)
-        in[i] = value_cstr("abcde" + i);
+        in[i] = value_cstr(&"abcde"[i]);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         in[4] = value_cstr(cases[i][0]);
         struct cmd_call *c = adapt("srg_create", 0, in, out);
@@ -178,7 +178,7 @@ static void test_presence_priority(void **state)
     (void)state;
     struct value in[7], out[7];
     for (size_t i = 0; i < ARRAY_LEN(in); i++)
-        in[i] = value_cstr("abcdefg" + i);
+        in[i] = value_cstr(&"abcdefg"[i]);
     static const struct {
         const char *text;
         int64_t number;
