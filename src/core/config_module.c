@@ -26,7 +26,8 @@ enum contrib_state config_contrib(const struct loader *l, struct str name)
 {
     const struct str *wanted;
     char root[CONTRIB_PATH_MAX];
-    enum contrib_state s = contrib_root(l->env ? l->env->spool_dir : NULL, root) == 0 ? contrib_state(root, name) : CONTRIB_UNKNOWN;
+    bool rooted = contrib_root(l->env ? l->env->spool_dir : NULL, root) == 0;
+    enum contrib_state s = rooted ? contrib_state(root, name) : CONTRIB_UNKNOWN;
     size_t n = s == CONTRIB_UNKNOWN && contrib_name_valid(name) ? opt_list(l->config->global, "install_contrib_modules", &wanted) : 0;
     while (n--)
         if (str_eq(wanted[n], name))

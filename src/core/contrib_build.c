@@ -93,10 +93,10 @@ static int add_sources(struct command *c, const char *dir, const char *below)
 static int make_command(struct command *c, const struct contrib_env *env, const char *dir, const struct contrib_spec *spec,
                         struct error *err)
 {
-    static const char *const ours[] = {"-std=gnu17", "-D_GNU_SOURCE", "-DCJABBERD_CONTRIB", "-fPIC", "-shared", "-fvisibility=hidden",
-                                       "-fno-strict-aliasing", "-fno-omit-frame-pointer", "-Wall", "-Wextra", "-Wno-unused-parameter",
-                                       "-Wno-missing-field-initializers", "-Werror=implicit-function-declaration",
-                                       "-Werror=incompatible-pointer-types", "-Werror=int-conversion", "-Isrc", "-I."};
+    static const char *const ours[] = {
+        "-std=gnu17", "-D_GNU_SOURCE", "-DCJABBERD_CONTRIB", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-strict-aliasing",
+        "-fno-omit-frame-pointer", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers",
+        "-Werror=implicit-function-declaration", "-Werror=incompatible-pointer-types", "-Werror=int-conversion", "-Isrc", "-I."};
     char headers[4096];
     if (contrib_headers(headers) != 0)
         return err_set(err, ERR_CONFIG, "the header files of cjabberd are not installed (cjabberd/module.h is not in %s)",
@@ -114,8 +114,8 @@ static int make_command(struct command *c, const struct contrib_env *env, const 
     if (n <= 0)
         n = add_sources(c, dir, ".");
     if (n <= 0 || n > FILES_MAX)
-        return err_set(err, ERR_CONFIG, n > 0 ? "%.*s has more than %d source files" : "%.*s has no source files: none is called *.c",
-                       STR_ARG(spec->name), FILES_MAX);
+        return err_set(err, ERR_CONFIG, "%.*s has %s%d source files (*.c, or src/ with them)", STR_ARG(spec->name),
+                       n > 0 ? "more than " : "", n > 0 ? FILES_MAX : 0);
     for (size_t i = 0; i < spec->lib_count; i++)
         add(c, arena_printf(c->arena, "-l%.*s", STR_ARG(spec->libs[i])).p);
     c->argv[c->n] = NULL;
@@ -143,7 +143,8 @@ int contrib_build(const struct contrib_env *env, const char *dir, const struct c
         if (rc > 0)
             rc = err_set(err, ERR_CONFIG, "%.*s does not compile", STR_ARG(spec->name));
         else if (rc < 0 && err->code == ERR_NOT_FOUND)
-            err_set(err, ERR_CONFIG, "there is no compiler '%s': install one, or name it in option contrib_compiler", env->compiler);
+            err_set(err, ERR_CONFIG, "there is no compiler '%s': install one, or name it in option contrib_compiler",
+                    env->compiler);
     }
     struct str object = arena_printf(c.arena, "%.*s.so", STR_ARG(spec->name));
     if (rc == 0)

@@ -154,7 +154,7 @@ static int place_iq(struct module_set *s, const struct module *m, const struct i
     for (size_t i = 0; i < s->iqs_n; i++) {
         const struct iq_entry *o = s->iqs[i].entry;
         if (o->to == e->to && strcmp(uri, o->uri ? o->uri : token_str(o->ns).p) == 0)
-            return err_set(err, ERR_CONFLICT, "%s: %s answers namespace '%s' already", m->name, owner_of(s, s->iqs[i].slot), uri);
+            return err_set(err, ERR_CONFLICT, "%s and %s both answer namespace '%s'", owner_of(s, s->iqs[i].slot), m->name, uri);
     }
     if (!e->uri)
         s->iq_at[e->to][e->ns] = (uint16_t)(s->iqs_n + 1);

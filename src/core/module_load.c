@@ -80,7 +80,8 @@ static int make_group(const struct module *m, struct opt_group *g, struct error 
     unsigned n = 0;
     for (const struct opt_def *d = m->options; d && d->name; d++)
         if (++n > ENTRIES_MAX || d->kind > OPT_NODE || !d->type || !type_valid(d->type))
-            return err_set(err, ERR_CONFIG, "%s: the table of options is not ended by {0}, or option %u has a bad type", m->name, n);
+            return err_set(err, ERR_CONFIG, "%s: the table of options is not ended by {0}, or option %u has a bad type", m->name,
+                           n);
     struct opt_def *v = mem_zalloc((n + 1) * sizeof *v);
     if (n)
         memcpy(v, m->options, n * sizeof *v);
@@ -203,8 +204,8 @@ struct module *module_load(const char *file, const char *running, const char *na
     char path[4096];
     uint64_t id[5];
     struct module *m = NULL;
-    if (snprintf(path, sizeof path, "%s/%s.%d.%u.so", running, name, (int)getpid(), __atomic_add_fetch(&loads, 1, __ATOMIC_RELAXED)) >=
-        (int)sizeof path) {
+    unsigned number = __atomic_add_fetch(&loads, 1, __ATOMIC_RELAXED);
+    if (snprintf(path, sizeof path, "%s/%s.%d.%u.so", running, name, (int)getpid(), number) >= (int)sizeof path) {
         err_set(err, ERR_IO, "the path of %s is too long", name);
         return NULL;
     }
@@ -214,15 +215,30 @@ struct module *module_load(const char *file, const char *running, const char *na
     return NULL;
 }
 
+/* The module's own defaults against the options it declares, on a host of any name. */
+static int check_defaults(struct module *m, const char *file, struct error *err)
+{
+    static const struct vhost host = {.name = {"localhost", 9}};
+    const struct options *o;
+    char path[4096];
+    struct str dir = str_of(file);
+    while (dir.n && dir.p[dir.n - 1] != '/')
+        dir.n--;
+    snprintf(path, sizeof path, "%.*sconf/%s.yml", STR_ARG(dir), m->name);
+    if (contribute(m, path, (const uint64_t[5]){0}, err) != 0)
+        return -1;
+    struct arena *a = arena_new();
+    int rc = config_module_options(a, &m->contrib->group, m->contrib->defaults, &host, &o, err);
+    arena_release(&a);
+    return rc;
+}
+
 int module_probe(const char *file, const char *name)
 {
     struct error err = ERROR_INIT;
     struct module *m = NULL;
-    struct opt_group g;
-    struct module_set *s = NULL;
-    if (open_object(file, name, &m, &err) && make_group(m, &g, &err) == 0)
-        s = module_set_with(NULL, m, &err);
-    fprintf(stdout, "%s%s", s ? "" : err.text, s ? "" : "\n");
+    bool good = open_object(file, name, &m, &err) && check_defaults(m, file, &err) == 0 && module_set_with(NULL, m, &err);
+    fprintf(stdout, "%s%s", good ? "" : err.text, good ? "" : "\n");
     fflush(stdout);
-    _exit(s ? 0 : 1); /* what the module's destructors would do is not asked for */
+    _exit(good ? 0 : 1); /* what the module's destructors would do is not asked for */
 }

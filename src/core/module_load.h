@@ -15,7 +15,10 @@
  * missing) its options where the configuration says nothing. NULL: err says why, in words.
  */
 struct module *module_load(const char *file, const char *running, const char *name, const char *defaults, struct error *err);
-/* As the child process that looks at an untrusted file first: prints what is wrong, returns the exit status. */
+/*
+ * As the child process that looks at an untrusted file first, and at conf/NAME.yml beside it: prints what is wrong, returns the
+ * exit status.
+ */
 int module_probe(const char *file, const char *name);
 /* Is the file on disk another one than the module was loaded from? */
 bool module_file_changed(const struct module *m, const char *file);

@@ -122,9 +122,11 @@ static int end_of(const struct child *c, pid_t pid, bool in_time, struct error *
         return -1;
     if (!in_time)
         return rt_stopping() ? err_set(err, ERR_UNAVAILABLE, "the server stops")
-                             : err_set(err, ERR_TIMEOUT, "%s took longer than %u s and was ended", c->argv[0], c->timeout_ms / 1000);
+                             : err_set(err, ERR_TIMEOUT, "%s took longer than %u s and was ended", c->argv[0],
+                                       c->timeout_ms / 1000);
     if (WIFSIGNALED(status))
-        return err_set(err, ERR_INTERNAL, "%s ended with signal %d (%s)", c->argv[0], WTERMSIG(status), strsignal(WTERMSIG(status)));
+        return err_set(err, ERR_INTERNAL, "%s ended with signal %d (%s)", c->argv[0], WTERMSIG(status),
+                       strsignal(WTERMSIG(status)));
     return WEXITSTATUS(status);
 }
 

@@ -82,7 +82,8 @@ static int update(struct cmd_call *c)
 }
 
 ADMIN_CMD(update) = {
-    .tags = "server", .brief = "Load a module again whose file on disk is not the one that runs", .text = "The word all means every such module.",
+    .tags = "server", .brief = "Load a module again whose file on disk is not the one that runs",
+    .text = "The word all means every such module.",
     .where = RUNS_HERE, .run = update,
     SHAPES({.note = "improved in 24.10", ARGS(T_STRING("module", NULL)), RESULT(T_RESTUPLE("res")), EXAMPLE("all"),
             SHOWS("Updated modules: mod_configure, mod_vcard")}),

@@ -19,8 +19,9 @@ static void tell(struct cmd_call *c, const char *what, struct str words)
 static int failed(struct cmd_call *c, const struct contrib_call *k, const struct error *err)
 {
     bool more = k->words.n > 0;
-    return cmd_fail_as(c, err->code == ERR_CONFIG || err->code == ERR_CONFLICT ? ERR_BAD_REQUEST : err->code, FAIL_REASON, QUOTE_NONE,
-                       "error", "%s%s%.*s", err->text, more ? ":\n" : "", STR_ARG(k->words));
+    enum err_code code = err->code == ERR_CONFIG || err->code == ERR_CONFLICT ? ERR_BAD_REQUEST : err->code;
+    return cmd_fail_as(c, code, FAIL_REASON, QUOTE_NONE, "error", "%s%s%.*s", err->text,
+                       more ? ":\n" : "", STR_ARG(k->words));
 }
 
 static int change(struct cmd_call *c, enum contrib_op op) YIELDS;
