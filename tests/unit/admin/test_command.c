@@ -1,5 +1,5 @@
 /* The table of commands: entries that contradict themselves, versions, and the adapters of older API versions. */
-#include "admin/command.h"
+#include "admin/args.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -195,6 +195,52 @@ static void test_presence_priority(void **state)
     }
 }
 
+/* --- examples of all entries --- */
+
+static void expect_fits(const struct type *t, const struct value *v)
+{
+    if (type_is_text(t))
+        assert_non_null(v->s.p);
+    if (t->kind == V_TUPLE)
+        assert_int_equal(v->n, t->count);
+    for (size_t i = 0; i < v->n && (t->kind == V_LIST || t->kind == V_TUPLE); i++)
+        expect_fits(&t->of[t->kind == V_LIST ? 0 : i], &v->items[i]);
+}
+
+static void try_example(const struct command *cmd, const struct cmd_shape *s)
+{
+    struct cmd_call *c = cmd_call_new(cmd, s, s->api);
+    struct str *words = ARENA_ARRAY(c->arena, struct str, s->example_count);
+    struct value *newest = ARENA_ARRAY(c->arena, struct value, cmd->d->shapes[0].arg_count + 1u);
+    for (unsigned i = 0; i < s->example_count; i++)
+        words[i] = str_of(s->example[i]);
+    if (args_bind_words(c, words, s->example_count) < 0)
+        fail_msg("the example of %s v%u: %.*s", cmd->name.p, s->api, STR_ARG(c->failure.text));
+    for (unsigned i = 0; i < s->arg_count; i++)
+        expect_fits(&s->args[i], &c->args[i]);
+    if (s->to_newest) {
+        s->to_newest(c, c->args, newest);
+        if (c->failure.code != ERR_NONE)
+            fail_msg("the adapter of %s v%u refuses the example: %.*s", cmd->name.p, s->api, STR_ARG(c->failure.text));
+        for (unsigned i = 0; i < cmd->d->shapes[0].arg_count; i++)
+            expect_fits(&cmd->d->shapes[0].args[i], &newest[i]);
+    }
+    cmd_call_end(&c);
+}
+
+static void test_examples(void **state)
+{
+    (void)state;
+    unsigned n = 0;
+    for (size_t i = 0; i < command_count(); i++)
+        for (unsigned k = 0; k < command_at(i)->d->shape_count; k++)
+            if (command_at(i)->d->shapes[k].example_count) {
+                try_example(command_at(i), &command_at(i)->d->shapes[k]);
+                n++;
+            }
+    assert_true(n > 100);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -214,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flaws),       cmocka_unit_test(test_versions),         cmocka_unit_test(test_not_implemented),
         cmocka_unit_test(test_roster_group), cmocka_unit_test(test_srg_display), cmocka_unit_test(test_presence_priority),
+        cmocka_unit_test(test_examples),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
