@@ -129,24 +129,43 @@ class Server:
         self.write_config()
         self.starts += 1
         self.stderr = self.folder / f"stderr-{self.starts}"
-        # An abstract socket: the path of a test's folder may be longer than sun_path.
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-            name = f"cjabberd-e2e-{os.getpid()}-{next(_names)}"
-            ready.bind(b"\0" + name.encode())
-            with open(self.stderr, "wb") as err:
-                self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=err, stderr=err,
-                                                env=self._environment("@" + name))
-            self.pidfd = os.pidfd_open(self.process.pid)
-            poll = select.poll()
-            poll.register(ready, select.POLLIN)
-            poll.register(self.pidfd, select.POLLIN)
-            events = dict(poll.poll(DEADLINE * 1000))
-            if ready.fileno() not in events or b"READY=1" not in ready.recv(4096):
-                if self.pidfd not in events:
-                    self.process.kill()
-                self._reap()
-                raise AssertionError(f"the server did not start\n{self.words()}")
+        # An abstract socket: the path of a test's folder may be longer than sun_path. It stays: restarts and reloads say things.
+        self.notify, self.notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), []
+        name = f"cjabberd-e2e-{os.getpid()}-{next(_names)}"
+        self.notify.bind(b"\0" + name.encode())
+        with open(self.stderr, "wb") as err:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=err, stderr=err,
+                                            env=self._environment("@" + name))
+        self.pidfd = os.pidfd_open(self.process.pid)
+        try:
+            self.expect_notice("READY=1")
+        except AssertionError as e:
+            if self.alive():
+                self.process.kill()
+            self._reap()
+            raise AssertionError(f"the server did not start\n{self.words()}") from e
         return self
+
+    def _read_notices(self):
+        """The socket holds only a few, and the server would wait."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.notices.append(self.notify.recv(4096, socket.MSG_DONTWAIT).decode())
+
+    def expect_notice(self, words):
+        """Waits until the server has said this to systemd; what it said up to then comes back, a list of messages."""
+        poll = select.poll()
+        poll.register(self.notify, select.POLLIN)
+        poll.register(self.pidfd, select.POLLIN)
+        self._read_notices()
+        while not any(words in n for n in self.notices):
+            events = dict(poll.poll(DEADLINE * 1000))
+            self._read_notices()
+            if self.notify.fileno() not in events and not any(words in n for n in self.notices):
+                raise AssertionError(f"never said {words} but {self.notices}\n{self.words()}")
+        at = next(i for i, n in enumerate(self.notices) if words in n)
+        said, self.notices = self.notices[:at + 1], self.notices[at + 1:]
+        return said
 
     def words(self):
         """What the server said, for messages."""
@@ -167,6 +186,7 @@ class Server:
     def _reap(self):
         code = self.process.wait()
         os.close(self.pidfd)
+        self.notify.close()
         self.process = None
         return code
 
@@ -249,6 +269,7 @@ class Server:
         return json.loads(body)
 
     def api_raw(self, command, body):
+        self._read_notices()
         conn = http.client.HTTPConnection(*self.http, timeout=DEADLINE)
         try:
             conn.request("POST", f"/api/{command}", body)
@@ -257,8 +278,11 @@ class Server:
         finally:
             conn.close()
 
+    def ctl_words(self, *args):
+        return [str(CTL), "--spool", str(self.spool), *args]
+
     def ctl(self, *args):
-        return subprocess.run([str(CTL), "--spool", str(self.spool), *args], capture_output=True, text=True)
+        return subprocess.run(self.ctl_words(*args), capture_output=True, text=True)
 
     def reload(self):
         self.write_config()

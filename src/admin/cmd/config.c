@@ -115,7 +115,11 @@ static int read_file(struct arena *a, const char *path, struct str *out)
     struct stat st;
     if (fd < 0)
         return errno;
-    int error = fstat(fd, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? EISDIR : st.st_size > ERLANG_MAX_BYTES ? EFBIG : 0;
+    int error = fstat(fd, &st) < 0            ? errno
+                : S_ISDIR(st.st_mode)         ? EISDIR
+                : !S_ISREG(st.st_mode)        ? EINVAL
+                : st.st_size > ERLANG_MAX_BYTES ? EFBIG
+                                              : 0;
     size_t n = 0, size = error ? 0 : (size_t)st.st_size;
     char *p = arena_alloc(a, size + 1);
     while (!error && n < size) {

@@ -35,7 +35,7 @@ ADMIN_CMD(set_loglevel) = {
 
 static int change_failed(struct cmd_call *c, const struct error *err)
 {
-    return cmd_fail_as(c, ERR_INTERNAL, FAIL_REASON, QUOTE_TEXT, "error", "%s", err->text);
+    return cmd_fail_as(c, ERR_INTERNAL, FAIL_REPORT, QUOTE_TEXT, "error", "%s", err->text);
 }
 
 static int reopen_log(struct cmd_call *c)
