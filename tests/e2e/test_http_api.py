@@ -6,12 +6,13 @@ import json
 import re
 import socket
 import sqlite3
+import ssl
 import threading
 import urllib.parse
 
 import pytest
 
-from server import PASSWORD, SANITIZED, unique
+from server import PASSWORD, SANITIZED, free_port, unique
 from xmppstream import DEADLINE, q, until
 
 
@@ -302,7 +303,9 @@ def test_forged_cursors(server, crowd):
 
 
 def test_paging_is_not_for_others(server):
-    """What is no list keeps its recorded answer."""
+    """What is no list keeps its recorded answer; what changes something is not done once for each page."""
+    got = call(server, "process_rosteritems", {"action": "delete", "subs": "any", "asks": "any", "users": "any", "contacts": "any"}, "?limit=1")
+    assert got.status == 400 and "does not come in pages" in got.reason
     assert call(server, "check_account", {"user": "x", "host": "localhost"}, "?limit=1").text == "1"
     assert ask(server, "GET", "/check_account?user=x&host=localhost&limit=1").json == "Request have unknown arguments: [limit]"
     assert call(server, "registered_users", {"host": "localhost", "limit": "1"}).json == "Request have unknown arguments: [limit]"
@@ -449,6 +452,55 @@ def test_calls_that_a_crash_interrupted_are_not_done_twice(new_server):
     server.start()
     got = call(server, "register", args, Idempotency_Key="k-1")
     assert got.status == 409 and "interrupted by the end of the server" in got.reason
+
+
+def test_what_was_acknowledged_before_a_kill(new_server):
+    """kill -9 among calls with keys: answers that were sent are sent again, no call is carried out twice, none is half done."""
+    server = new_server().start()
+    lock, enough = threading.Lock(), threading.Event()
+    sent, acknowledged = [], {}
+
+    def client(number):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            for i in range(10000):
+                user = f"kill-{number}-{i}"
+                with lock:
+                    sent.append(user)
+                got = call(server, "register", {"user": user, "host": "localhost", "password": "x"}, Idempotency_Key="key-" + user)
+                assert got.status == 200
+                with lock:
+                    acknowledged[user] = got.body
+                    if len(acknowledged) >= 60:
+                        enough.set()
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(4)]
+    for t in threads:
+        t.start()
+    assert enough.wait(DEADLINE)
+    server.kill()
+    for t in threads:
+        t.join()
+    server.start()
+    for user in sent:
+        got = call(server, "register", {"user": user, "host": "localhost", "password": "x"}, Idempotency_Key="key-" + user)
+        if user in acknowledged:
+            assert (got.status, got.body, got.headers["Idempotent-Replayed"]) == (200, acknowledged[user], "true")
+        elif got.status != 200:
+            assert got.status == 409 and "interrupted" in got.reason
+        if got.status == 200:
+            assert server.api("check_account", user=user, host="localhost") == 0
+
+
+def test_a_store_that_is_locked_leaves_the_key_free(new_server):
+    server = new_server(allow_errors=True).start()
+    args = {"user": unique("kept"), "host": "localhost", "password": "x"}
+    with contextlib.closing(sqlite3.connect(store_of(server), isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        got = call(server, "register", args, Idempotency_Key="k-1")
+        assert got.status == 503 and "storage unavailable" in got.reason
+        db.execute("ROLLBACK")
+    got = call(server, "register", args, Idempotency_Key="k-1")
+    assert (got.status, got.headers["Idempotent-Replayed"]) == (200, None)
+    assert call(server, "register", args, Idempotency_Key="k-1").headers["Idempotent-Replayed"] == "true"
 
 
 def test_old_keys_are_forgotten(new_server):
@@ -661,6 +713,28 @@ def test_connection_limits(new_server):
         with contextlib.suppress(OSError, http.client.HTTPException):
             return server.api("status") is not None
     until(served, "room for another connection")
+
+
+def test_the_same_over_tls(new_server):
+    server = new_server()
+    secure = (server.ip, free_port())
+    server.config["listen"].append({"port": secure[1], "ip": server.ip, "module": "ejabberd_http", "tls": True,
+                                    "request_handlers": {"/api": "mod_http_api"}})
+    server.start()
+    user = unique("tls")
+    context = ssl.create_default_context(cafile=str(server.cert))
+    context.check_hostname = False
+    conn = http.client.HTTPSConnection(*secure, timeout=DEADLINE, context=context)
+    for expected in (None, "true"):
+        conn.request("POST", "/api/register", json.dumps({"user": user, "host": "localhost", "password": "x"}), {"Idempotency-Key": "k"})
+        r = conn.getresponse()
+        assert r.read() == f'"User {user}@localhost successfully registered"'.encode()
+        assert (r.status, r.headers["Idempotent-Replayed"]) == (200, expected) and r.headers["X-Request-Id"]
+    accounts(server, [f"many{i}-" + "x" * 500 for i in range(200)])  # more than one TLS record
+    conn.request("GET", "/api/registered_users?host=localhost", headers={"Accept": "application/x-ndjson"})
+    r = conn.getresponse()
+    assert r.headers["Transfer-Encoding"] == "chunked" and len(r.read().splitlines()) == 201
+    conn.close()
 
 
 # --- long lists ---
