@@ -11,6 +11,7 @@
 #include "core/auth_cache.h"
 #include "core/auth_memo.h"
 #include "core/auth_policy.h"
+#include "core/oauth.h"
 #include "rt/mailbox.h"
 #include "rt/pool.h"
 #include "rt/shard.h"
@@ -446,10 +447,12 @@ static int remove_at_home(void *arg, struct error *err)
 {
     struct op *o = arg;
     struct auth_policy p;
+    int64_t tokens = 0;
 
     if (!auth_policy_of(o->host, &p))
         return no_account(err);
-    return written(o, users_remove(o->host, o->user), "account", err);
+    int rc = written(o, users_remove(o->host, o->user, &tokens), "account", err);
+    return rc == 0 && tokens ? oauth_clear_cache(err) : rc;
 }
 
 int auth_remove(struct str host, struct str user, struct error *err)

@@ -351,18 +351,6 @@ int oauth_clear_cache(struct error *err)
     return rc;
 }
 
-int oauth_owner_removed(struct str user, struct str host, struct error *err)
-{
-    struct arena *a = arena_new();
-    int64_t removed;
-    enum store_rc rc = oauth_token_remove_of(arena_printf(a, "%.*s@%.*s", STR_ARG(user), STR_ARG(host)), &removed);
-
-    arena_release(&a);
-    if (rc != STORE_OK)
-        return store_error(rc, "tokens of the account", err);
-    return removed ? oauth_clear_cache(err) : 0;
-}
-
 bool oauth_has_scope(struct str scopes, struct str scope)
 {
     struct str one;

@@ -31,8 +31,6 @@ int oauth_issue(struct arena *a, struct jid owner, struct str scopes, int64_t tt
 int oauth_check(struct arena *a, struct str token, struct oauth_grant *out, struct error *err) YIELDS;
 /* Unknown tokens are fine. */
 int oauth_revoke(struct str token, struct error *err) YIELDS;
-/* The account is gone: whoever gets its name next must not be reachable with old tokens. */
-int oauth_owner_removed(struct str user, struct str host, struct error *err) YIELDS;
 /* Forgets cached tokens on every shard. */
 int oauth_clear_cache(struct error *err) YIELDS;
 bool oauth_has_scope(struct str scopes, struct str scope);

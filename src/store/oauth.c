@@ -11,7 +11,7 @@ struct token_job {
     struct str token;
     const struct oauth_token_row *row;
     struct oauth_token_row found, *rows;
-    int64_t now_s, changes;
+    int64_t now_s;
     size_t limit, n, cap;
 };
 
@@ -89,23 +89,6 @@ enum store_rc oauth_token_remove(struct str token)
     struct token_job j = {.token = token};
 
     return store_name_ok(token) ? store_write(delete_token, &j) : STORE_NONE;
-}
-
-static enum store_rc delete_of(struct sql_conn *c, void *arg)
-{
-    struct token_job *j = arg;
-
-    j->changes = 0;
-    return sql_run(c, STMT_oauth_token_delete_of, SQL_ARGS(V_STR(j->token)), &j->changes);
-}
-
-enum store_rc oauth_token_remove_of(struct str owner, int64_t *removed_out)
-{
-    struct token_job j = {.token = owner};
-    enum store_rc rc = store_text_ok(owner) ? store_write(delete_of, &j) : STORE_OK;
-
-    *removed_out = j.changes;
-    return rc;
 }
 
 static enum store_rc delete_old(struct sql_conn *c, void *arg)

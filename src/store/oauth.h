@@ -28,8 +28,6 @@ enum store_rc oauth_token_get(struct arena *a, struct str token, struct oauth_to
 enum store_rc oauth_token_add(const struct oauth_token_row *row) YIELDS;
 /* STORE_NONE when it was not there. */
 enum store_rc oauth_token_remove(struct str token) YIELDS;
-/* Every token of an account; how many. */
-enum store_rc oauth_token_remove_of(struct str owner, int64_t *removed_out) YIELDS;
 /* Forgets what expired at `now_s` or before; nobody waits, a failure is logged. */
 void oauth_token_clean_later(int64_t now_s);
 /* In byte order of tokens, at most `limit` after `after` (absent: from the start), without what is expired at now_s. */

@@ -21,6 +21,7 @@ struct user_job {
     struct str host, user;
     const struct user_creds *creds;
     struct user_creds found;
+    int64_t tokens; /* removed */
 };
 
 static bool read_scram(struct arena *a, const struct sql_query *q, enum scram_hash h, struct scram_keys *out)
@@ -215,22 +216,38 @@ enum store_rc users_set(struct str host, struct str user, const struct user_cred
     return write_creds(set_user, host, user, c);
 }
 
+/* Whoever gets the name next must not be reachable with old tokens. */
+static enum store_rc remove_tokens(struct sql_conn *c, struct user_job *j)
+{
+    struct arena *a = arena_new();
+    struct str owner = arena_printf(a, "%.*s@%.*s", STR_ARG(j->user), STR_ARG(j->host));
+    enum store_rc rc = sql_run(c, STMT_oauth_token_delete_of, SQL_ARGS(V_STR(owner)), &j->tokens);
+
+    arena_release(&a);
+    return rc;
+}
+
 static enum store_rc remove_user(struct sql_conn *c, void *arg)
 {
-    const struct user_job *j = arg;
+    struct user_job *j = arg;
     int64_t changes = 0;
     enum store_rc rc = sql_run(c, STMT_users_delete, SQL_ARGS(V_STR(j->host), V_STR(j->user)), &changes);
 
+    j->tokens = 0;
     if (rc != STORE_OK || changes == 0)
         return rc == STORE_OK ? STORE_NONE : rc;
-    return sql_run(c, STMT_last_delete, SQL_ARGS(V_STR(j->host), V_STR(j->user)), NULL);
+    rc = sql_run(c, STMT_last_delete, SQL_ARGS(V_STR(j->host), V_STR(j->user)), NULL);
+    return rc == STORE_OK ? remove_tokens(c, j) : rc;
 }
 
-enum store_rc users_remove(struct str host, struct str user)
+enum store_rc users_remove(struct str host, struct str user, int64_t *tokens_out)
 {
     struct user_job j = {.host = host, .user = user};
+    enum store_rc rc = store_name_ok(host) && store_name_ok(user) ? store_write(remove_user, &j) : STORE_NONE;
 
-    return store_name_ok(host) && store_name_ok(user) ? store_write(remove_user, &j) : STORE_NONE;
+    if (tokens_out)
+        *tokens_out = j.tokens;
+    return rc;
 }
 
 struct list_job {

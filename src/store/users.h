@@ -23,8 +23,11 @@ enum store_rc users_get(struct arena *a, struct str host, struct str user, struc
 enum store_rc users_add(struct str host, struct str user, const struct user_creds *c) YIELDS;
 /* Replaces every stored form; STORE_NONE when there is no such account. */
 enum store_rc users_set(struct str host, struct str user, const struct user_creds *c) YIELDS;
-/* STORE_NONE when it was not there. Removes its `last` row in the same transaction. */
-enum store_rc users_remove(struct str host, struct str user) YIELDS;
+/*
+ * STORE_NONE when it was not there. Removes its `last` row and its OAuth tokens in the same transaction; how many tokens (may be
+ * NULL): they may be cached somewhere.
+ */
+enum store_rc users_remove(struct str host, struct str user, int64_t *tokens_out) YIELDS;
 enum store_rc users_count(struct str host, uint64_t *out) YIELDS;
 /* Names in byte order, at most `limit` after `after` (absent: from the start); each name once. limit 0: all. */
 enum store_rc users_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out) YIELDS;

@@ -3,6 +3,7 @@
 
 #include "core/auth.h"
 #include "core/config.h"
+#include "core/oauth.h"
 #include "core/server.h"
 #include "rt/fiber.h"
 #include "rt/mailbox.h"
@@ -47,7 +48,7 @@ static int clear_cache(struct cmd_call *c) YIELDS;
 static int clear_cache(struct cmd_call *c)
 {
     struct error err = ERROR_INIT;
-    return auth_clear_cache(&err) < 0 ? cmd_fail_error(c, &err) : 0;
+    return auth_clear_cache(&err) < 0 || oauth_clear_cache(&err) < 0 ? cmd_fail_error(c, &err) : 0;
 }
 
 ADMIN_CMD(clear_cache) = {

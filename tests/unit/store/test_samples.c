@@ -99,7 +99,7 @@ static void check_all(void *arg)
     CHECK_INT(users_set(S("localhost"), S("rupert"), &c), STORE_OK);
     CHECK_INT(users_get(a, S("localhost"), S("rupert"), &found), STORE_OK);
     check_forms(&found, S("plain"));
-    CHECK_INT(users_remove(S("localhost"), S("peggy")), STORE_OK);
+    CHECK_INT(users_remove(S("localhost"), S("peggy"), NULL), STORE_OK);
     arena_release(&a);
 }
 
