@@ -319,7 +319,15 @@ static void overview(struct buf *out, struct str program)
     for (size_t i = 0; i < ARRAY_LEN(samples); i++)
         buf_printf(out, "  %.*s help%s\n", STR_ARG(program), samples[i]);
     buf_add_str(out, S("\nArguments that are lists take commas between their elements, tuples take colons between\n"
-                       "their fields. In results a list inside a line is joined by commas, fields by tabs.\n\n"));
+                       "their fields. In results a list inside a line is joined by commas, fields by tabs.\n\n"
+                       "Options, before the command:\n"
+                       "  --version N                  the command as API version N has it\n"
+                       "  --json                       result or error as JSON\n"
+                       "  --dry-run                    what would be touched, and how much of it\n"
+                       "  --auth USER HOST PASSWORD    with the rights of this account\n"
+                       "  --batch FILE, or only -      the commands of a file or of standard input, one a line\n\n"
+                       "The program's own verbs: start, foreground, foreground-quiet, live, started, stopped, ping,\n"
+                       "completion. Its manual page explains them.\n\n"));
 }
 
 void help_print(struct buf *out, struct str program, struct str word, int64_t version)

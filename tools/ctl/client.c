@@ -132,26 +132,41 @@ static char *put_words(char *p, char **words, int count)
     return p;
 }
 
+static char *room(size_t n)
+{
+    char *p = malloc(n);
+    if (!p)
+        abort();
+    return p;
+}
+
+/* There may be a password in it. */
+static void forget(char *req, size_t n, const char *not_on_heap)
+{
+    if (!req)
+        return;
+    explicit_bzero(req, n);
+    if (req != not_on_heap)
+        free(req);
+}
+
 bool client_send(const struct options *o, int fd, char **first, int first_count, char **words, int count, int *code_out)
 {
     char small[1024];
     size_t len = strlen(o->program) + 1 + words_size(first, first_count) + words_size(words, count);
     *code_out = 0;
     if (len > CTL_MAX_REQUEST || first_count + count >= CTL_MAX_WORDS) {
-        *code_out = complain(o, EXIT_ERROR, "the arguments are too long (limits: %u bytes, %u words)", CTL_MAX_REQUEST, CTL_MAX_WORDS);
+        *code_out = complain(o, EXIT_ERROR, "the arguments are too long (limits: %u bytes, %u words)", CTL_MAX_REQUEST,
+                             CTL_MAX_WORDS);
         return false;
     }
-    char *req = CTL_HEADER + len <= sizeof(small) ? small : malloc(CTL_HEADER + len);
-    if (!req)
-        abort();
+    char *req = CTL_HEADER + len <= sizeof(small) ? small : room(CTL_HEADER + len);
     memcpy(req, CTL_MAGIC, 4);
     put32(req + 4, (uint32_t)len);
     char *p = stpcpy(req + CTL_HEADER, o->program) + 1;
     put_words(put_words(p, first, first_count), words, count);
     bool sent = send_all(fd, req, CTL_HEADER + len);
-    explicit_bzero(req, CTL_HEADER + len); /* there may be a password in it */
-    if (req != small)
-        free(req);
+    forget(req, CTL_HEADER + len, small);
     return sent;
 }
 

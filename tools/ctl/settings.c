@@ -31,7 +31,10 @@ static const char **cfg_setting(const char *name)
 {
     static const struct {
         const char *name, **to;
-    } known[] = {{"SPOOL_DIR", &cfg.spool}, {"LOGS_DIR", &cfg.logs}, {"EJABBERD_CONFIG_PATH", &cfg.config}, {"ERLANG_NODE", &cfg.node}};
+    } known[] = {{"SPOOL_DIR", &cfg.spool},
+                 {"LOGS_DIR", &cfg.logs},
+                 {"EJABBERD_CONFIG_PATH", &cfg.config},
+                 {"ERLANG_NODE", &cfg.node}};
     for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
         if (!strcmp(known[i].name, name))
             return known[i].to;
@@ -198,11 +201,12 @@ bool settings_read(int argc, char **argv, struct options *o, int *code_out)
     o->program = !argc ? "cjabberdctl" : slash ? slash + 1 : argv[0];
     parse(argc, argv, o, &g);
     *code_out = EXIT_USAGE;
-    const char *cfg_env = getenv("CJABBERD_CTL_CONFIG"), *folder = g.config_dir ? g.config_dir : CONFIG_DIR;
-    const char *cfg_file = g.cfg_file ? g.cfg_file : cfg_env && *cfg_env ? cfg_env : NULL;
-    if (!cfg_read(o, cfg_file ? cfg_file : g.config_dir ? in_folder(folder, "ejabberdctl.cfg") : CONFIG_DIR "/ejabberdctl.cfg", cfg_file != NULL))
+    const char *cfg_env = getenv("CJABBERD_CTL_CONFIG");
+    const char *cfg_file = g.cfg_file ? g.cfg_file : cfg_env && *cfg_env && !g.config_dir ? cfg_env : NULL;
+    const char *standard = g.config_dir ? in_folder(g.config_dir, "ejabberdctl.cfg") : CONFIG_DIR "/ejabberdctl.cfg";
+    if (!cfg_read(o, cfg_file ? cfg_file : standard, cfg_file != NULL))
         return false;
-    const char *config_in_dir = g.config_dir && !g.config ? in_folder(folder, "ejabberd.yml") : g.config;
+    const char *config_in_dir = g.config_dir && !g.config ? in_folder(g.config_dir, "ejabberd.yml") : g.config;
     o->spool = first_of(g.spool, "CJABBERD_SPOOL", NULL, cfg.spool, DEFAULT_SPOOL);
     o->logs = first_of(g.logs, "CJABBERD_LOGS", NULL, cfg.logs, DEFAULT_LOGS);
     o->config = first_of(config_in_dir, "CJABBERD_CONFIG", "EJABBERD_CONFIG_PATH", cfg.config, CONFIG_DIR "/ejabberd.yml");

@@ -209,8 +209,8 @@ static void explain_text(const struct options *o, const struct spool *s, int why
 {
     char pid[128];
     pid_words(s, pid, sizeof(pid));
-    dprintf(STDOUT_FILENO, "%s\n  pid file  %s/%s: %s\n  socket    %s/%s: %s\n", head, o->spool, CTL_PID_FILE, pid, o->spool, CTL_SOCKET,
-            socket_words(o, why));
+    dprintf(STDOUT_FILENO, "%s\n  pid file  %s/%s: %s\n", head, o->spool, CTL_PID_FILE, pid);
+    dprintf(STDOUT_FILENO, "  socket    %s/%s: %s\n", o->spool, CTL_SOCKET, socket_words(o, why));
     if (!*log)
         dprintf(STDOUT_FILENO, "  log       standard error of the server%s\n", has_unit() ? ", see: journalctl -u cjabberd" : "");
     else if (access(log, R_OK) != 0)
