@@ -105,12 +105,36 @@ static struct account *account_new(unsigned host, struct jid j)
     struct str bare = jid_bare(j);
     struct account *a = mem_zalloc(sizeof *a + bare.n);
     list_init(&a->sessions);
+    list_init(&a->inbox);
     a->host = host;
     a->user_len = j.user_len;
     a->host_len = j.host_len;
     memcpy(a->bare, bare.p, bare.n);
     map_add(&table.accounts, &a->node, account_hash(jid_user(j), jid_host(j)));
     return a;
+}
+
+static void forget_unused(struct account *a)
+{
+    if (!list_empty(&a->sessions) || a->pins)
+        return;
+    map_del(&table.accounts, &a->node);
+    free_later(a);
+}
+
+struct account *account_pin(unsigned host, struct jid j)
+{
+    struct account *a = account_find(jid_user(j), jid_host(j));
+    if (!a)
+        a = account_new(host, jid_to_bare(j));
+    a->pins++;
+    return a;
+}
+
+void account_unpin(struct account *a)
+{
+    a->pins--;
+    forget_unused(a);
 }
 
 /* Counters per host, so that counting never lists. */
@@ -279,10 +303,7 @@ static void leave_tables(struct session *s)
     list_del(&s->all);
     forget_presence(s);
     free_later(s);
-    if (list_empty(&a->sessions)) {
-        map_del(&table.accounts, &a->node);
-        free_later(a);
-    }
+    forget_unused(a);
 }
 
 void session_close(struct session **sp, const char *reason)

@@ -1,6 +1,6 @@
 /*
- * Stanzas at the home of the account they are for: the rules of RFC 6121 §8.5 that need no roster. Runs on the home shard,
- * does not suspend. Who is entitled to presence comes with rosters.
+ * Stanzas at the home of the account they are for: the rules of RFC 6121 §8.5 that need no roster. Runs on the home shard, on a
+ * fiber for each account that has something to receive. Who is entitled to presence comes with rosters.
  */
 #include "core/module.h"
 #include "core/router.h"
@@ -44,10 +44,10 @@ static unsigned deliver_to_all(struct account *a, struct stanza *s, bool negativ
     return n;
 }
 
-static void undelivered(struct account *a, unsigned host, struct stanza **s)
+static void undelivered(struct account *a, struct stanza **s)
 {
     struct stanza_event ev = {.account = a, .stanza = *s};
-    enum hook_verdict v = hook_run_message_undelivered(host, &ev);
+    enum hook_verdict v = hook_run_message_undelivered(a->host, &ev);
     if (v == HOOK_PASS)
         router_bounce(s, ERR_NO_RECIPIENT, NULL);
     else if (v == HOOK_REJECT)
@@ -56,10 +56,10 @@ static void undelivered(struct account *a, unsigned host, struct stanza **s)
         stanza_end(s);
 }
 
-static void receive_message(struct account *a, unsigned host, struct stanza **sp)
+static void receive_message(struct account *a, struct stanza **sp)
 {
     struct stanza *s = *sp;
-    struct session *exact = a && !jid_is_bare(s->to) ? session_find(a, jid_res(s->to)) : NULL;
+    struct session *exact = !jid_is_bare(s->to) ? session_find(a, jid_res(s->to)) : NULL;
     if (exact) {
         session_send(exact, s);
         stanza_end(sp);
@@ -74,23 +74,23 @@ static void receive_message(struct account *a, unsigned host, struct stanza **sp
         router_bounce(sp, ERR_NO_RECIPIENT, no_session);
         return;
     case ST_HEADLINE:
-        if (a && jid_is_bare(s->to))
+        if (jid_is_bare(s->to))
             deliver_to_all(a, s, false);
         stanza_end(sp);
         return;
     default: /* COMPAT(ejabberd): a normal message for a resource that is gone is not refused (§8.5.3.2.1) but treated as chat */
-        taken = a && deliver_to_best(a, s) > 0;
+        taken = deliver_to_best(a, s) > 0;
     }
     if (taken)
         stanza_end(sp);
     else
-        undelivered(a, host, sp);
+        undelivered(a, sp);
 }
 
 static void receive_presence(struct account *a, struct stanza **sp)
 {
     struct stanza *s = *sp;
-    if (!a || s->type == ST_PROBE) {
+    if (s->type == ST_PROBE) {
         stanza_end(sp); /* without a roster nobody is entitled to an answer */
         return;
     }
@@ -104,20 +104,93 @@ static void receive_presence(struct account *a, struct stanza **sp)
     stanza_end(sp);
 }
 
-static void receive_iq(struct account *a, unsigned host, struct stanza **sp)
+static void receive_iq(struct account *a, struct stanza **sp)
 {
     struct stanza *s = *sp;
     if (jid_is_bare(s->to)) {
-        router_answer_iq(sp, host, IQ_TO_ACCOUNT);
+        router_answer_iq(sp, a->host, IQ_TO_ACCOUNT);
         return;
     }
-    struct session *x = a ? session_find(a, jid_res(s->to)) : NULL;
+    struct session *x = session_find(a, jid_res(s->to));
     if (x) {
         session_send(x, s);
         stanza_end(sp);
     } else {
         router_bounce(sp, ERR_NO_RECIPIENT, no_session);
     }
+}
+
+static void receive(struct account *a, struct stanza *s)
+{
+    struct stanza_event ev = {.account = a, .stanza = s};
+    if (a->host == HOST_NONE) { /* it went while the stanza waited */
+        router_bounce(&s, ERR_NO_HOST, NULL);
+        return;
+    }
+    fiber_no_yield_begin();
+    enum hook_verdict v = hook_run_stanza_received(a->host, &ev);
+    fiber_no_yield_end();
+    if (v == HOOK_STOP) {
+        stanza_end(&s);
+        return;
+    }
+    if (v == HOOK_REJECT) {
+        router_bounce(&s, ev.reject, ev.reject_text);
+        return;
+    }
+    switch (s->kind) {
+    case STANZA_MESSAGE: receive_message(a, &s); break;
+    case STANZA_PRESENCE: receive_presence(a, &s); break;
+    case STANZA_IQ: receive_iq(a, &s); break;
+    }
+}
+
+/* --- one after the other --- */
+
+#define INBOX_MAX 10000 /* a handler that waits must not let memory fill */
+
+struct inbound {
+    struct list link;
+    struct stanza *stanza; /* this lives in its arena */
+};
+
+struct arrival {
+    struct account *account;
+    struct stanza *stanza;
+};
+
+static struct stanza *next_waiting(struct account *a)
+{
+    if (list_empty(&a->inbox))
+        return NULL;
+    struct inbound *in = LIST_ENTRY(a->inbox.next, struct inbound, link);
+    list_del(&in->link);
+    a->inbox_n--;
+    return in->stanza;
+}
+
+static void receive_fiber(void *arg)
+{
+    struct arrival first = *(struct arrival *)arg;
+    struct account *a = first.account;
+    a->receiving = true;
+    for (struct stanza *s = first.stanza; s; s = next_waiting(a))
+        receive(a, s);
+    a->receiving = false;
+    account_unpin(a);
+}
+
+static void wait_turn(struct account *a, struct stanza **sp)
+{
+    if (a->inbox_n == INBOX_MAX) {
+        router_bounce(sp, ERR_UNAVAILABLE, "Too much is waiting for this account");
+        return;
+    }
+    struct inbound *in = ARENA_NEW((*sp)->arena, struct inbound);
+    in->stanza = *sp;
+    *sp = NULL;
+    list_push(&a->inbox, &in->link);
+    a->inbox_n++;
 }
 
 void account_receive(struct stanza **sp)
@@ -128,22 +201,13 @@ void account_receive(struct stanza **sp)
         router_bounce(sp, ERR_NO_HOST, NULL);
         return;
     }
-    struct account *a = account_find(jid_user(s->to), jid_host(s->to));
-    struct stanza_event ev = {.account = a, .stanza = s};
-    fiber_no_yield_begin();
-    enum hook_verdict v = hook_run_stanza_received(h->index, &ev);
-    fiber_no_yield_end();
-    if (v == HOOK_STOP) {
-        stanza_end(sp);
+    struct account *a = account_pin(h->index, s->to);
+    if (a->receiving) {
+        wait_turn(a, sp);
+        account_unpin(a);
         return;
     }
-    if (v == HOOK_REJECT) {
-        router_bounce(sp, ev.reject, ev.reject_text);
-        return;
-    }
-    switch (s->kind) {
-    case STANZA_MESSAGE: receive_message(a, h->index, sp); break;
-    case STANZA_PRESENCE: receive_presence(a, sp); break;
-    case STANZA_IQ: receive_iq(a, h->index, sp); break;
-    }
+    struct arrival first = {a, s};
+    *sp = NULL;
+    fiber_run(receive_fiber, &first);
 }

@@ -19,6 +19,10 @@ enum show { SHOW_UNAVAILABLE, SHOW_AVAILABLE, SHOW_CHAT, SHOW_AWAY, SHOW_XA, SHO
 struct account {
     struct map_node node;
     struct list sessions;
+    struct list inbox;         /* stanzas that wait for their turn, struct inbound of core/deliver.c */
+    uint32_t inbox_n;
+    uint32_t pins;             /* who keeps it besides its sessions */
+    bool receiving;            /* a fiber is at work on a stanza for it: later ones wait */
     unsigned host;             /* index in the configuration */
     uint16_t user_len, host_len;
     char bare[];               /* "user@host" */
@@ -48,8 +52,11 @@ static inline bool session_available(const struct session *s) { return s->show !
 
 void account_shard_start(void);
 void account_shard_stop(void);
-/* NULL when nobody of that account is online here. Prepared parts. */
+/* NULL when nobody of that account is online here and nothing is going on with it. Prepared parts. */
 struct account *account_find(struct str user, struct str host);
+/* The account, made when needed, whether it exists in the store or not; it stays until as many account_unpin. */
+struct account *account_pin(unsigned host, struct jid bare);
+void account_unpin(struct account *a);
 struct session *session_find(struct account *a, struct str resource);
 /* Adds a session to its account (made when needed). The resource must be free. The owner keeps it, then calls session_opened. */
 struct session *session_open(unsigned host, struct jid full, struct c2s *owner);
@@ -60,7 +67,10 @@ void session_opened(struct session *s);
  * the account with its last one, stays until the end of the loop turn.
  */
 void session_close(struct session **s, const char *reason);
-/* Stanza at the home of the account: RFC 6121 §8.5. Ends it. */
+/*
+ * Stanza at the home of the account: RFC 6121 §8.5. Takes it. One after the other for each account, in order of arrival, on
+ * fibers of their own: what handles a stanza may suspend, whoever sent it goes on.
+ */
 void account_receive(struct stanza **s);
 /* Own presence without `to` from a session: state and broadcast. Borrowed. */
 void session_presence(struct session *s, struct stanza *p);
