@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #define RUN_CHARS 16
+#define FINISH_TRIES 3 /* the call was carried out: its answer should not get lost to somebody's lock */
 
 static char run_name[RUN_CHARS + 1];
 static pthread_once_t run_once = PTHREAD_ONCE_INIT;
@@ -114,7 +115,7 @@ static enum idempotency_verdict known_key(struct answer *an, struct cmd_call *c,
         refuse(c, ERR_KEY_REUSED, "This Idempotency-Key was used for another call");
     } else if (!r->status && str_eq(r->run, mine->run)) {
         answer_header(an, S("Retry-After"), S("1"));
-        refuse(c, ERR_CONFLICT, "The call with this Idempotency-Key is still being carried out");
+        refuse(c, ERR_CONFLICT, "The call with this Idempotency-Key is still being carried out, or its answer could not be kept");
     } else if (!r->status) {
         refuse(c, ERR_CONFLICT, "The call with this Idempotency-Key was interrupted by the end of the server: it may or may not "
                                 "have been carried out");
@@ -171,7 +172,7 @@ enum idempotency_verdict idempotency_begin(struct answer *an, struct cmd_call *c
 
 void idempotency_finish(struct answer *an, const struct cmd_call *c, struct idempotency *k)
 {
-    enum store_rc rc;
+    enum store_rc rc = STORE_UNAVAILABLE;
     if (!k->id.p)
         return;
     if (c->failure.code == ERR_UNAVAILABLE) { /* nothing was done: it may be tried again under this key */
@@ -183,7 +184,8 @@ void idempotency_finish(struct answer *an, const struct cmd_call *c, struct idem
         r->type = fits ? an->type : S("");
         r->headers = headers_text(an->r->arena, an);
         r->body = fits ? buf_str(&an->out) : S("");
-        rc = api_reply_finish(k->id, r);
+        for (unsigned i = 0; i < FINISH_TRIES && (rc == STORE_UNAVAILABLE || rc == STORE_UNCERTAIN); i++)
+            rc = api_reply_finish(k->id, r);
     }
     struct log_ctx ctx = {.request_id = an->r->id};
     if (rc != STORE_OK)
