@@ -164,5 +164,7 @@ int contrib_probe(const char *dir, const char *name, struct buf *words, struct e
     int rc = child_run(&child, words, err);
     if (rc > 0)
         return err_set(err, ERR_CONFIG, "%s compiles but cannot be loaded", name);
+    if (rc < 0)
+        err->code = ERR_CONFIG; /* the module's fault, not ours */
     return rc < 0 ? err_wrap(err, "%s compiles, but loading it failed", name) : 0;
 }

@@ -125,7 +125,7 @@ static int end_of(const struct child *c, pid_t pid, bool in_time, struct error *
                              : err_set(err, ERR_TIMEOUT, "%s took longer than %u s and was ended", c->argv[0],
                                        c->timeout_ms / 1000);
     if (WIFSIGNALED(status))
-        return err_set(err, ERR_INTERNAL, "%s ended with signal %d (%s)", c->argv[0], WTERMSIG(status),
+        return err_set(err, ERR_CONFIG, "%s ended with signal %d (%s)", c->argv[0], WTERMSIG(status),
                        strsignal(WTERMSIG(status)));
     return WEXITSTATUS(status);
 }

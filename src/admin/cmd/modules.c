@@ -102,10 +102,12 @@ static int modules_installed(struct cmd_call *c)
 #define MODULE_CMD(id, brief_, text_)                                                                        \
     ADMIN_CMD(id) = {                                                                                        \
         .tags = "modules", .brief = brief_, .text = text_, .where = RUNS_HERE, .run = id,                    \
-        SHAPES({ARGS(T_BINARY("module", "Name of the module")), RESULT(T_RESCODE("res")), EXAMPLE("mod_rest"), SHOWS("ok")}), \
+        SHAPES({ARGS(T_BINARY("module", "Name of the module")), RESULT(T_RESCODE("res")), EXAMPLE("mod_rest"),                \
+                SHOWS("ok")}),                                                                               \
     }
-#define MODULES RESULT(T_LIST("modules", "Modules, each with what it is for", T_TUPLE("module", T_ATOM("name", "Name of the module"), \
-                                                                              T_STRING("summary", "What it is for"))))
+#define MODULES                                                                                              \
+    RESULT(T_LIST("modules", "Modules, each with what it is for",                                            \
+                  T_TUPLE("module", T_ATOM("name", "Name of the module"), T_STRING("summary", "What it is for"))))
 
 MODULE_CMD(module_install, "Compile a contributed module, keep it and start it",
            "It starts at once, without a restart of the server, and again at every start. The sources must be there: see "
