@@ -4,6 +4,7 @@
  */
 #include "core/access.h"
 #include "core/option.h"
+#include "core/permission_explain.h"
 
 #include <stdlib.h>
 
@@ -27,6 +28,9 @@ static void ask(struct arena *a, const struct config *c)
     api_domain_owner(c, S("conference.localhost"));
     caller.oauth_scopes = S("ejabberd:admin sasl_auth");
     api_allowed(c, &caller, &target);
+    CHECK(api_explain(a, c, &caller, &target).allowed == api_allowed(c, &caller, &target));
+    caller.oauth_scopes = STR_NULL;
+    CHECK(api_explain(a, c, &caller, &target).allowed == api_allowed(c, &caller, &target));
     api_names_scope(c, S("x"));
     for (size_t i = 0; i < c->host_count && i < 4; i++) {
         const struct vhost *h = &c->hosts[i];
