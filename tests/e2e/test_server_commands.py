@@ -367,7 +367,8 @@ def test_convert_to_scram_is_resumed_after_a_crash(new_server):
     names = [f"u{i:03}" for i in range(300)]
     for name in names:
         server.api("register", user=name, host="localhost", password=PASSWORD)
-    caller = subprocess.Popen(server.ctl_words("convert_to_scram", "localhost"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    caller = subprocess.Popen(server.ctl_words("convert_to_scram", "localhost"), stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
     until(lambda: any(r[2] != 1 for r in stored(server)), "the first batch")
     server.kill()
     caller.wait()
@@ -480,7 +481,8 @@ def test_convert_to_yaml_of_something_else(server, tmp_path, content, words):
     with pytest.raises(ApiError) as e:
         server.api("convert_to_yaml", **{"in": str(tmp_path / "old.cfg"), "out": str(tmp_path / "new.yml")})
     assert e.value.status == 400
-    assert json.loads(e.value.body).startswith(f"Failed to read configuration from '{tmp_path}/old.cfg': ") and words in e.value.body
+    assert json.loads(e.value.body).startswith(f"Failed to read configuration from '{tmp_path}/old.cfg': ")
+    assert words in e.value.body
     assert not (tmp_path / "new.yml").exists()
 
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char dir[64], path[96];
@@ -166,6 +167,34 @@ static void reopened_after_a_move(void **state)
     assert_non_null(strstr(content(""), "after"));
 }
 
+/* When the call returns the change is made: what was logged before is in the old file, what comes after in the new one. */
+static void waiting_for_the_change(void **state)
+{
+    struct error err = ERROR_INIT;
+    start(false, 0, 2);
+    LOG(INFO, "x", NULL, "first");
+    assert_int_equal(log_rotate_wait(&err), 0);
+    assert_non_null(strstr(content(".0"), "first"));
+    assert_string_equal(content(""), "");
+    char moved[128];
+    snprintf(moved, sizeof(moved), "%s.1", path);
+    LOG(INFO, "x", NULL, "second");
+    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(log_reopen_wait(&err), 0);
+    assert_non_null(strstr(content(".1"), "second"));
+    assert_string_equal(content(""), "");
+    /* a folder in the way */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(log_reopen_wait(&err), -1);
+    assert_int_equal(err.code, ERR_IO);
+    assert_non_null(strstr(err.text, "directory"));
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(log_reopen_wait(&err), 0);
+    log_stop();
+    assert_int_equal(log_rotate_wait(&err), 0); /* nothing to wait for */
+}
+
 static void levels(void **state)
 {
     enum log_level l;
@@ -259,7 +288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LOG_TEST(text_format),       LOG_TEST(forged_lines_are_escaped),    LOG_TEST(json_format),
         LOG_TEST(rotation_on_request), LOG_TEST(rotation_by_size),          LOG_TEST(truncated_when_none_is_kept),
-        LOG_TEST(reopened_after_a_move), LOG_TEST(levels),                  LOG_TEST(limited),
+        LOG_TEST(reopened_after_a_move), LOG_TEST(waiting_for_the_change),  LOG_TEST(levels),                  LOG_TEST(limited),
         LOG_TEST(long_line),         LOG_TEST(many_threads),                cmocka_unit_test(no_such_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -218,7 +218,8 @@ static void listeners(void **state)
     GIVES("{listen, [{5222, ejabberd_c2s, [starttls, {access, c2s}, {certfile, \"/c.pem\"}]},\n"
           "          {{5269, {0,0,0,0,0,0,0,0}}, ejabberd_s2s_in, []},\n"
           "          {{3478, {10,0,0,1}, udp}, ejabberd_stun, []},\n"
-          "          {{5280, inet6}, ejabberd_http, [web_admin, http_bind, {request_handlers, [{[\"a\",\"b\"], mod_http_fileserver}]}]},\n"
+          "          {{5280, inet6}, ejabberd_http, [web_admin, http_bind,\n"
+          "            {request_handlers, [{[\"a\",\"b\"], mod_http_fileserver}]}]},\n"
           "          {8888, ejabberd_service, [{hosts, [\"x.y\"], [{password, \"s\"}]}, {service_check_from, false}]}]}.\n",
           "port: 5222\n    module: ejabberd_c2s\n    starttls: true\n    access: c2s\n", "certfiles:\n  - \"/c.pem\"\n",
           "ip: \"0:0:0:0:0:0:0:0\"\n", "ip: \"10.0.0.1\"\n    transport: udp\n", "ip: \"::\"\n",
@@ -228,7 +229,8 @@ static void listeners(void **state)
 
 static void rules(void **state)
 {
-    GIVES("{acl, admin, {user, \"root\", \"localhost\"}}.\n{acl, admin, {user, \"other\"}}.\n{acl, any, all}.\n{acl, nobody, none}.\n"
+    GIVES("{acl, admin, {user, \"root\", \"localhost\"}}.\n{acl, admin, {user, \"other\"}}.\n{acl, any, all}.\n"
+          "{acl, nobody, none}.\n"
           "{acl, lan, {ip, {10,0,0,0}, 8}}.\n{acl, re, {user_regexp, \"^a\", \"localhost\"}}.\n"
           "{access, c2s, [{deny, blocked}, {allow, all}]}.\n{access, never, []}.\n{access, sessions, [{10, admin}, {1, all}]}.\n"
           "{access, speed, [{none, admin}, {slow, all}]}.\n{shaper, slow, {maxrate, 1000}}.\n{shaper, free, none}.\n",
@@ -242,17 +244,20 @@ static void other_servers(void **state)
 {
     GIVES("{{s2s_host, \"good.org\"}, allow}.\n{s2s_default_policy, deny}.\n{{s2s_host, \"bad.org\"}, deny}.\n"
           "{outgoing_s2s_options, [ipv6, ipv4], 10500}.\n{s2s_dns_options, [{timeout, 5}, {retries, 3}]}.\n",
-          "s2s_policy:\n    -\n      allow: s2s_allowed\n    -\n      deny: s2s_denied\n    -\n      deny: all\n", "s2s_access: s2s_policy\n",
+          "s2s_policy:\n    -\n      allow: s2s_allowed\n    -\n      deny: s2s_denied\n    -\n      deny: all\n",
+          "s2s_access: s2s_policy\n",
           "server:\n      - \"good.org\"\n", "outgoing_s2s_timeout: 11\n", "s2s_dns_timeout: 5\ns2s_dns_retries: 3\n");
 }
 
 static void modules(void **state)
 {
     GIVES("{modules, [mod_caps, {mod_last_odbc, []}, {mod_private, [{db_type, odbc}]}, {mod_vcard, [{db_type, internal}]},\n"
-          " {mod_register, [{welcome_message, {\"Hi\", \"there\"}}, {ip_access, [{allow, \"10.0.0.0/8\"}, {deny, \"0.0.0.0/0\"}]}]},\n"
+          " {mod_register, [{welcome_message, {\"Hi\", \"there\"}},\n"
+          "                 {ip_access, [{allow, \"10.0.0.0/8\"}, {deny, \"0.0.0.0/0\"}]}]},\n"
           " {mod_disco, [{server_info, [{all, \"abuse\", [\"mailto:a@b\"]}]}]},\n"
           " {mod_muc, [{default_room_options, [{persistent, true}, {max_users, 20}]}]}, {mod_roster, [{iqdisc, one_queue}]}]}.\n",
-          "mod_caps: {}\n", "mod_last:\n    db_type: sql\n", "mod_private:\n    db_type: sql\n", "mod_vcard:\n    db_type: mnesia\n",
+          "mod_caps: {}\n", "mod_last:\n    db_type: sql\n", "mod_private:\n    db_type: sql\n",
+          "mod_vcard:\n    db_type: mnesia\n",
           "subject: \"Hi\"\n      body: \"there\"\n", "ip_access: register_from_ip\n",
           "allow: register_from_ip_1\n    -\n      deny: register_from_ip_2\n    -\n      allow: all\n", "- \"::/0\"\n",
           "modules: all\n        name: \"abuse\"\n        urls:\n          - \"mailto:a@b\"\n",
@@ -262,9 +267,11 @@ static void modules(void **state)
 static void macros_and_files(void **state)
 {
     GIVES("override_global.\noverride_acls.\n{define_macro, 'LEVEL', 5}.\n{define_macro, 'RULE', [{allow, 'WHO'}]}.\n"
-          "{define_macro, 'WHO', admin}.\n{loglevel, 'LEVEL'}.\n{access, x, 'RULE'}.\n{access, y, {use_macro, 'NONE', [{deny, all}]}}.\n"
+          "{define_macro, 'WHO', admin}.\n{loglevel, 'LEVEL'}.\n{access, x, 'RULE'}.\n"
+          "{access, y, {use_macro, 'NONE', [{deny, all}]}}.\n"
           "{include_config_file, \"inner.cfg\", [{disallow, [language]}]}.\n",
-          "loglevel: debug\n", "x:\n    -\n      allow: admin\n", "y:\n    -\n      deny: all\n", "included:\n    user:\n      - \"a\"\n",
+          "loglevel: debug\n", "x:\n    -\n      allow: admin\n", "y:\n    -\n      deny: all\n",
+          "included:\n    user:\n      - \"a\"\n",
           "language was not to be taken from there");
 }
 
@@ -279,9 +286,11 @@ static void hosts(void **state)
 /* What goes wrong on the way is said, and never opens a door. */
 static void left_out(void **state)
 {
-    struct erlang_cfg made = convert(HOSTS "{watchdog_admins, [\"a@b\"]}.\n{modules, [{mod_irc, []}, {mod_ping, [{send_pings, maybe}]},\n"
-                                           "{mod_announce, [{access, {what, is, this}}]}]}.\n{listen, [{80, mod_unknown, []}, {70000, "
-                                           "ejabberd_c2s, []}]}.\n{what, is, this}.\n{include_config_file, \"none.cfg\"}.\n");
+    struct erlang_cfg made = convert(HOSTS "{watchdog_admins, [\"a@b\"]}.\n"
+                                           "{modules, [{mod_irc, []}, {mod_ping, [{send_pings, maybe}]},\n"
+                                           "{mod_announce, [{access, {what, is, this}}]}]}.\n"
+                                           "{listen, [{80, mod_unknown, []}, {70000, ejabberd_c2s, []}]}.\n"
+                                           "{what, is, this}.\n{include_config_file, \"none.cfg\"}.\n");
     struct config *c = accepted(&made);
     assert_true(made.left_out >= 7);
     assert_true(has(&made, "#   watchdog_admins: unknown option"));

@@ -210,7 +210,45 @@ static void last_rows(void *arg)
     arena_release(&a);
 }
 
-static void (*const bodies[])(void *) = {plain_account, several_forms, hosts_apart, odd_names, refused_names, paging, last_rows};
+/* Only accounts with a plain form are listed, and only one whose plain form is still the same is replaced. */
+static void plain_forms(void *arg)
+{
+    struct arena *a = arena_new();
+    struct user_creds plain = plain_creds(S("pencil")), keys = {0}, other = plain_creds(S("other"));
+    struct user_plain *users, *rest;
+    size_t n;
+
+    keys.scram[SCRAM_SHA1] = keys_of(a, SCRAM_SHA1);
+    CHECK_INT(users_add(HOST, S("ann"), &plain), STORE_OK);
+    CHECK_INT(users_add(HOST, S("bob"), &plain), STORE_OK);
+    CHECK_INT(users_add(HOST, S("cid"), &plain), STORE_OK);
+    CHECK_INT(users_add(HOST, S("dan"), &keys), STORE_OK);
+    CHECK_INT(users_list_plain(a, HOST, STR_NULL, 2, &users, &n), STORE_OK);
+    CHECK_INT(n, 2);
+    CHECK_STR(users[0].user, S("ann"));
+    CHECK_STR(users[1].plain, S("pencil"));
+    CHECK_INT(users_list_plain(a, HOST, S("bob"), 10, &rest, &n), STORE_OK);
+    CHECK_INT(n, 1);
+    CHECK_STR(rest[0].user, S("cid"));
+    users[0].creds = users[1].creds = rest[0].creds = keys;
+    CHECK_INT(users_set(HOST, S("bob"), &other), STORE_OK); /* changed meanwhile */
+    CHECK_INT(users_replace_plain(HOST, users, 2), STORE_OK);
+    CHECK(users[0].replaced && !users[1].replaced);
+    CHECK_INT(users_remove(HOST, S("cid"), NULL), STORE_OK); /* gone meanwhile */
+    CHECK_INT(users_replace_plain(HOST, rest, 1), STORE_OK);
+    CHECK(!rest[0].replaced);
+    struct user_creds ann = get(a, HOST, S("ann")), bob = get(a, HOST, S("bob"));
+    CHECK(!ann.has_plain && ann.scram[SCRAM_SHA1].iterations == 4 && !ann.scram[SCRAM_SHA256].iterations);
+    CHECK_STR(bob.plain, S("other"));
+    CHECK_INT(users_get(a, HOST, S("cid"), &ann), STORE_NONE);
+    CHECK_INT(users_list_plain(a, HOST, STR_NULL, 10, &users, &n), STORE_OK);
+    CHECK_INT(n, 1);
+    CHECK_INT(users_replace_plain(HOST, users, 0), STORE_OK);
+    arena_release(&a);
+}
+
+static void (*const bodies[])(void *) = {plain_account, several_forms, hosts_apart, odd_names,
+                                         refused_names, paging,        last_rows,   plain_forms};
 
 static void run_all(bool new_schema)
 {
