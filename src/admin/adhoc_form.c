@@ -273,7 +273,8 @@ static void add_arguments(struct arena *a, struct xml_el *x, const struct cmd_ca
 
 static void add_field(struct arena *a, struct xml_el *x, const struct type *t, const struct value *v)
 {
-    struct xml_el *field = dataform_add(a, x, t->kind == V_LIST ? S("text-multi") : S("text-single"), str_of(t->name), str_of(t->name));
+    struct str type = t->kind == V_LIST ? S("text-multi") : S("text-single");
+    struct xml_el *field = dataform_add(a, x, type, str_of(t->name), str_of(t->name));
     if (t->help)
         dataform_add_desc(a, field, str_of(t->help));
     add_values(a, field, t, v);

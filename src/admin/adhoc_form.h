@@ -7,7 +7,7 @@
 
 #include "admin/args_tree.h"
 #include "core/access.h"
-#include "mod/adhoc.h"
+#include "mod/api/adhoc.h"
 
 #define ADHOC_ROWS_MAX 5000 /* of a list, in one answer: the rest is counted */
 

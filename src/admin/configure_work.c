@@ -63,7 +63,8 @@ static bool read_account(struct configure_ask *k, struct str text, struct jid *o
     const struct config *c = config_current();
     const struct vhost *h = NULL;
     if (!jid_parse(k->call->arena, text, out) || !out->user_len)
-        adhoc_bad_payload(k->call, "'%.*s' is not the address of an account", (int)(text.n < 100 ? text.n : 100), text.p ? text.p : "");
+        adhoc_bad_payload(k->call, "'%.*s' is not the address of an account", (int)(text.n < 100 ? text.n : 100),
+                          text.p ? text.p : "");
     else if (!(h = config_host(c, jid_host(*out))))
         adhoc_bad_payload(k->call, "%.*s is not a host of this server", STR_ARG(jid_host(*out)));
     else if (!configure_allowed(c, k->call->host, h->index, &k->caller.who))
@@ -80,7 +81,8 @@ static struct xml_el *result_form(const struct configure_ask *k)
     return x;
 }
 
-static struct xml_el *result_field(const struct configure_ask *k, struct xml_el *x, const char *type, const char *var, const char *label)
+static struct xml_el *result_field(const struct configure_ask *k, struct xml_el *x, const char *type, const char *var,
+                                   const char *label)
 {
     return dataform_add(k->call->arena, x, str_of(type), str_of(var), str_of(label));
 }
@@ -116,7 +118,8 @@ static enum adhoc_outcome delete_user(struct configure_ask *k)
     if (all == 0)
         return adhoc_bad_payload(k->call, "No account is named");
     for (size_t i = 0; i < all; i++)
-        if (run(k, "unregister", (struct argument[]){{"user", jid_user(jids[i])}, {"host", jid_host(jids[i])}, {NULL}}) != ADHOC_DONE)
+        if (run(k, "unregister", (struct argument[]){{"user", jid_user(jids[i])}, {"host", jid_host(jids[i])}, {NULL}}) !=
+            ADHOC_DONE)
             return ADHOC_FAILED;
     return ADHOC_DONE;
 }
@@ -130,7 +133,8 @@ static enum adhoc_outcome end_session(struct configure_ask *k)
     if (jid_is_bare(jid))
         return run(k, "kick_user", (struct argument[]){{"user", jid_user(jid)}, {"host", jid_host(jid)}, {NULL}});
     return run(k, "kick_session", (struct argument[]){{"user", jid_user(jid)}, {"host", jid_host(jid)},
-                                                      {"resource", jid_res(jid)}, {"reason", S("Ended by an administrator")}, {NULL}});
+                                                      {"resource", jid_res(jid)},
+                                                      {"reason", S("Ended by an administrator")}, {NULL}});
 }
 
 static enum adhoc_outcome change_password(struct configure_ask *k) YIELDS;
@@ -150,7 +154,9 @@ static enum adhoc_outcome check_exists(struct configure_ask *k, struct jid jid) 
 static enum adhoc_outcome check_exists(struct configure_ask *k, struct jid jid)
 {
     enum adhoc_outcome o = run(k, "check_account", (struct argument[]){{"user", jid_user(jid)}, {"host", jid_host(jid)}, {NULL}});
-    return o == ADHOC_FAILED && k->call->code == ERR_NOT_ALLOWED ? adhoc_fail(k->call, ERR_NOT_FOUND, "There is no such account") : o;
+    if (o == ADHOC_FAILED && k->call->code == ERR_NOT_ALLOWED)
+        return adhoc_fail(k->call, ERR_NOT_FOUND, "There is no such account");
+    return o;
 }
 
 static enum adhoc_outcome last_login(struct configure_ask *k) YIELDS;
@@ -222,7 +228,8 @@ static enum adhoc_outcome registered_list(struct configure_ask *k)
         return ADHOC_FAILED;
     struct xml_el *f = result_field(k, result_form(k), "jid-multi", "registereduserjids", "The list of all users");
     for (size_t i = 0; i < k->last->row_count; i++)
-        dataform_add_value(k->call->arena, f, arena_printf(k->call->arena, "%.*s@%.*s", STR_ARG(k->last->rows[i].s), STR_ARG(host)));
+        dataform_add_value(k->call->arena, f,
+                           arena_printf(k->call->arena, "%.*s@%.*s", STR_ARG(k->last->rows[i].s), STR_ARG(host)));
     note_cut(k);
     return ADHOC_DONE;
 }
@@ -369,7 +376,8 @@ const struct configure_node configure_nodes[] = {
                       {"text-private", "password-verify", "Password Verification", .required = true})},
     {ADMIN("delete-user"), USER, .name = "Delete User", .command = "unregister", .work = delete_user,
      .fields = FIELDS({"jid-multi", "accountjids", "Jabber ID", .required = true})},
-    {ADMIN("end-user-session"), USER, .name = "End User Session", .command = "kick_user", .work = end_session, .fields = FIELDS(ACCOUNT)},
+    {ADMIN("end-user-session"), USER, .name = "End User Session", .command = "kick_user", .work = end_session,
+     .fields = FIELDS(ACCOUNT)},
     {ADMIN("change-user-password"), USER, .name = "Change User Password", .command = "change_password", .work = change_password,
      .fields = FIELDS(ACCOUNT, {"text-private", "password", "Password", .required = true})},
     {ADMIN("get-user-lastlogin"), USER, .name = "Get User Last Login Time", .command = "get_last", .work = last_login,
@@ -380,17 +388,19 @@ const struct configure_node configure_nodes[] = {
      .work = registered_list},
     {ADMIN("get-registered-users-num"), USER, .name = "Get Number of Registered Users", .command = "stats_host",
      .work = registered_number},
-    {ADMIN("get-online-users-list"), USER, .name = "Get List of Online Users", .command = "connected_users_vhost", .work = online_list},
+    {ADMIN("get-online-users-list"), USER, .name = "Get List of Online Users", .command = "connected_users_vhost",
+     .work = online_list},
     {ADMIN("get-online-users-num"), USER, .name = "Get Number of Online Users", .command = "stats_host", .work = online_number},
-    {"/backup/backup", true, "/backup", "Backup", "Backup to File at", "Enter path to backup file", "backup", PATH("Path to File"), with_file},
+    {"/backup/backup", true, "/backup", "Backup", "Backup to File at", "Enter path to backup file", "backup",
+     PATH("Path to File"), with_file},
     {"/backup/restore", true, "/backup", "Restore", "Restore Backup from File at", "Enter path to backup file", "restore",
      PATH("Path to File"), with_file},
     {"/backup/textfile", true, "/backup", "Dump to Text File", "Dump Backup to Text File at", "Enter path to text file", "dump",
      PATH("Path to File"), with_file},
-    {"/import/file", true, "/import", "Import File", "Import User from File at", "Enter path to jabberd14 spool file", "import_file",
-     PATH("Path to File"), with_file},
-    {"/import/dir", true, "/import", "Import Directory", "Import Users from Dir at", "Enter path to jabberd14 spool dir", "import_dir",
-     PATH("Path to Dir"), with_file},
+    {"/import/file", true, "/import", "Import File", "Import User from File at", "Enter path to jabberd14 spool file",
+     "import_file", PATH("Path to File"), with_file},
+    {"/import/dir", true, "/import", "Import Directory", "Import Users from Dir at", "Enter path to jabberd14 spool dir",
+     "import_dir", PATH("Path to Dir"), with_file},
     {"/restart", true, "", "Restart Service", .command = "restart", .fields = ENDING, .work = restart},
     {"/shutdown", true, "", "Shut Down Service", .command = "stop", .fields = ENDING, .work = shut_down},
 };

@@ -114,8 +114,9 @@ static void add_children(struct disco_ask *ask, bool on_node, const char *parent
 
 static void add_below(struct disco_ask *ask, const char *part, const char *name)
 {
+    struct str node = arena_printf(ask->arena, "%s/%s%s", running, server_node(), part);
     if (has_children(str_of(part)))
-        disco_add_item(ask, jid_host(ask->request->to), arena_printf(ask->arena, "%s/%s%s", running, server_node(), part), str_of(name));
+        disco_add_item(ask, jid_host(ask->request->to), node, str_of(name));
 }
 
 static void add_online(struct disco_ask *ask) YIELDS;
@@ -161,7 +162,8 @@ static enum disco_found items_of(struct disco_ask *ask, enum place place)
     case PLACE_ONLINE: add_online(ask); break;
     case PLACE_ALL: add_all(ask); break;
     case PLACE_RUNNING:
-        disco_add_item(ask, jid_host(ask->request->to), arena_printf(ask->arena, "%s/%s", running, server_node()), str_of(server_node()));
+        disco_add_item(ask, jid_host(ask->request->to), arena_printf(ask->arena, "%s/%s", running, server_node()),
+                       str_of(server_node()));
         break;
     case PLACE_NODE: add_node_items(ask); break;
     case PLACE_BELOW:

@@ -66,7 +66,9 @@ static const char *read_array(struct arena *a, const struct xml_el *el, unsigned
     out->kind = TREE_LIST;
     out->items = ARENA_ARRAY(a, struct tree, count(data, "value") + 1);
     for (const struct xml_el *v = xml_first(data); v; v = xml_next(v)) {
-        const char *why = is(v, "value") ? read_value(a, v, depth + 1, &out->items[out->n++]) : "an array of something else than values";
+        if (!is(v, "value"))
+            return "an array of something else than values";
+        const char *why = read_value(a, v, depth + 1, &out->items[out->n++]);
         if (why)
             return why;
     }

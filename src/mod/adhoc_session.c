@@ -1,5 +1,5 @@
 /* See the header. A list per shard, oldest first; short enough to be searched. Never suspends. */
-#include "mod/adhoc_session.h"
+#include "mod/api/adhoc_session.h"
 
 #include "base/rand.h"
 

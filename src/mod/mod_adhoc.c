@@ -1,11 +1,11 @@
 /*
  * Ad-Hoc Commands, XEP-0050: lists and answers commands below the server's address for the modules that offer them
- * (mod/adhoc.h), and keeps their sessions. Runs on the fiber of the IQ; the commands may suspend it. Accounts have none.
+ * (mod/api/adhoc.h), and keeps their sessions. Runs on the fiber of the IQ; the commands may suspend it. Accounts have none.
  */
-#include "mod/adhoc.h"
+#include "mod/api/adhoc.h"
 
 #include "base/clock.h"
-#include "mod/adhoc_session.h"
+#include "mod/api/adhoc_session.h"
 
 #include <stdarg.h>
 #include <stdio.h>

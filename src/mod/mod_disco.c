@@ -1,8 +1,9 @@
 /*
  * Service Discovery, XEP-0030: disco#info of the server and of accounts, built from the module tables, and disco#items
- * (extra_domains of the configuration). Items and nodes of the server come from other modules (mod/disco.h); accounts have none.
+ * (extra_domains of the configuration). Items and nodes of the server come from other modules (mod/api/disco.h); accounts have
+ * none.
  */
-#include "mod/disco.h"
+#include "mod/api/disco.h"
 
 #include <stdlib.h>
 

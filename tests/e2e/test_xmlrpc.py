@@ -19,7 +19,8 @@ def configure(config):
     config["api_permissions"] = {
         "tests": {"from": ["mod_http_api"], "who": "all", "what": "*"},
         "anonymous": {"from": "ejabberd_xmlrpc", "who": {"acl": "loopback"},
-                      "what": ["check_account", "registered_users", "get_last", "set_last", "registered_vhosts", "register", "stats"]},
+                      "what": ["check_account", "registered_users", "get_last", "set_last", "registered_vhosts", "register",
+                               "stats"]},
         "boss": {"from": "ejabberd_xmlrpc", "who": {"acl": "boss"}, "what": ["*", "!stop"]},
         "tagged": {"from": {"tag": "own"}, "who": {"acl": "sub"}, "what": "status"}}
 
@@ -36,7 +37,8 @@ def boss(server):
 
 @pytest.fixture(params=["handler", "listener"])
 def proxy(request, server):
-    url = f"http://{server.ip}:{server.http[1]}/xmlrpc" if request.param == "handler" else f"http://{server.ip}:{own_port(server)}/RPC2"
+    handler = request.param == "handler"
+    url = f"http://{server.ip}:{server.http[1] if handler else own_port(server)}/{'xmlrpc' if handler else 'RPC2'}"
     with xmlrpc.client.ServerProxy(url, allow_none=True, use_builtin_types=True) as p:
         yield p
 
@@ -117,8 +119,10 @@ def test_atom(proxy, boss):
 def test_integers_and_texts_that_are_some(proxy, server):
     user = server.register()
     for timestamp in (1500045311, "1500045311"):
-        assert proxy.set_last({"user": user, "host": "localhost", "timestamp": timestamp, "status": "Gö <&> \r\n x"}) == {"res": 0}
-        assert proxy.get_last({"user": user, "host": "localhost"})["last_activity"][0]["timestamp"].startswith("2017-07-14T15:15:11")
+        args = {"user": user, "host": "localhost", "timestamp": timestamp, "status": "Gö <&> \r\n x"}
+        assert proxy.set_last(args) == {"res": 0}
+        activity = proxy.get_last({"user": user, "host": "localhost"})["last_activity"]
+        assert activity[0]["timestamp"].startswith("2017-07-14T15:15:11")
 
 
 def test_text_survives(proxy, server):
@@ -268,8 +272,9 @@ def test_tag_of_the_listener(server):
     "<methodCall><methodName>status</methodName><params><param/></params></methodCall>",
     "<methodCall><methodName>status</methodName><params><x/></params></methodCall>",
     body("status", {"a": "<int>x</int>"}), body("status", {"a": "<int>99999999999999999999</int>"}),
-    body("status", {"a": "<boolean>7</boolean>"}), body("status", {"a": "<what>7</what>"}), body("status", {"a": "<int>1</int><int>2</int>"}),
-    body("status", {"a": "<base64>###</base64>"}), body("status", {"a": "<array/>"}), body("status", {"a": "<array><data><x/></data></array>"}),
+    body("status", {"a": "<boolean>7</boolean>"}), body("status", {"a": "<what>7</what>"}),
+    body("status", {"a": "<int>1</int><int>2</int>"}), body("status", {"a": "<base64>###</base64>"}),
+    body("status", {"a": "<array/>"}), body("status", {"a": "<array><data><x/></data></array>"}),
     body("status", {"a": "<struct><member><name>x</name></member></struct>"}),
     "<!DOCTYPE x [<!ENTITY a 'b'>]><methodCall><methodName>&a;</methodName></methodCall>",
     "<?xml version='1.0' encoding='iso-8859-1'?><methodCall><methodName>é</methodName></methodCall>".encode("latin-1"),
@@ -288,7 +293,8 @@ def test_other_methods(server, method):
 
 def test_deep_nesting(server):
     deep = "<value><array><data>" * 5000 + "</data></array></value>" * 5000
-    status, _, answer = post(server, f"<methodCall><methodName>status</methodName><params><param>{deep}</param></params></methodCall>")
+    sent = f"<methodCall><methodName>status</methodName><params><param>{deep}</param></params></methodCall>"
+    status, _, answer = post(server, sent)
     assert status == 400 and b"Malformed" in answer
     deep = "<array><data><value>" * 20 + "</value></data></array>" * 20
     status, _, answer = post(server, body("status", {"a": deep}))

@@ -4,7 +4,7 @@
  */
 #include "admin/adhoc_form.h"
 #include "admin/args.h"
-#include "mod/adhoc_session.h"
+#include "mod/api/adhoc_session.h"
 #include "xml/stream.h"
 #include "xml/writer.h"
 

@@ -1,4 +1,4 @@
-/* Arguments from typed trees: every nesting of lists and tuples that clients send, and what is refused. XML-RPC writes the trees. */
+/* Arguments from typed trees (as XML-RPC has them): every nesting of lists and tuples that clients send, what is refused. */
 #include "admin/xmlrpc.h"
 
 #include <setjmp.h>
@@ -36,8 +36,8 @@ static enum tree_fault bind(const char *members, struct tree_problem *problem)
     char body[4096];
     cmd_call_end(&c);
     c = cmd_call_new(&command, &shape, API_NEWEST);
-    snprintf(body, sizeof body, "<methodCall><methodName>x</methodName><params><param>" VALUE(STRUCT("%s")) "</param></params></methodCall>",
-             members);
+    snprintf(body, sizeof body,
+             "<methodCall><methodName>x</methodName><params><param>" VALUE(STRUCT("%s")) "</param></params></methodCall>", members);
     assert_null(xmlrpc_parse(c->arena, str_of(body), &rpc));
     return args_bind_tree(c, &rpc.params[0], problem);
 }
@@ -127,7 +127,8 @@ static void test_parser(void **state)
 {
     struct arena *a = arena_new();
     struct xmlrpc_call rpc;
-    assert_null(xmlrpc_parse(a, S("<methodCall><methodName> m </methodName><params><param><value><boolean>1</boolean></value></param>"
+    assert_null(xmlrpc_parse(a, S("<methodCall><methodName> m </methodName><params>"
+                                  "<param><value><boolean>1</boolean></value></param>"
                                   "<param><value><base64>YQ\n==</base64></value></param></params></methodCall>"), &rpc));
     IS(rpc.method, "m");
     assert_int_equal(rpc.n, 2);
@@ -148,7 +149,8 @@ static void test_written(void **state)
         "<member><name>n</name><value><int>-5</int></value></member>",
         "<member><name>n</name><value><i8>1099511627776</i8></value></member>",
         "<member><name>t</name><value><string>&lt;\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9&#13;&gt;</string></value></member>",
-        "<member><name>res</name><value><int>0</int></value></member><member><name>text</name><value><string>done</string></value></member>"};
+        "<member><name>res</name><value><int>0</int></value></member>"
+        "<member><name>text</name><value><string>done</string></value></member>"};
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
         char expected[512];
         struct buf out = BUF_INIT;
@@ -156,8 +158,9 @@ static void test_written(void **state)
         struct cmd_call call = {.shape = &s, .result = values[i]};
         xmlrpc_out_result(&out, &call);
         buf_add_c(&out, 0);
-        snprintf(expected, sizeof expected, "<?xml version=\"1.0\"?><methodResponse><params><param><value><struct>%s</struct></value>"
-                                            "</param></params></methodResponse>", want[i]);
+        snprintf(expected, sizeof expected,
+                 "<?xml version=\"1.0\"?><methodResponse><params><param><value><struct>%s</struct></value></param></params>"
+                 "</methodResponse>", want[i]);
         assert_string_equal(out.p, expected);
         buf_deinit(&out);
     }

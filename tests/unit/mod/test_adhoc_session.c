@@ -1,5 +1,5 @@
 /* Sessions of ad-hoc commands: whose they are, how many there are, how long they last. Time is the test's. */
-#include "mod/adhoc_session.h"
+#include "mod/api/adhoc_session.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -36,7 +36,8 @@ static void test_read(void **state)
 {
     struct arena *a = *state;
     struct dataform f;
-    assert_null(read_form(a, "<x type='submit'><title>t</title><field var='one'><value> a </value></field><field><value>n</value></field>"
+    assert_null(read_form(a, "<x type='submit'><title>t</title><field var='one'><value> a </value></field>"
+                             "<field><value>n</value></field>"
                              "<field var='two'><value>b</value><value>c</value></field><field var='none'/></x>", &f));
     assert_int_equal(f.type, DATAFORM_SUBMIT);
     assert_int_equal(f.n, 3);
@@ -103,10 +104,12 @@ static void test_build(void **state)
     dataform_add_value(a, dataform_add(a, x, STR_NULL, STR_NULL, STR_NULL), S("a\x01" "b\xff" "c\xef\xbf\xbf"));
     xml_write(&b, x, TOK_NS_DATA);
     buf_add_c(&b, 0);
-    assert_string_equal(b.p, "<x type='form'><title>T &amp; t</title><instructions>one</instructions><instructions>two</instructions>"
-                             "<instructions>three</instructions><field var='FORM_TYPE' type='hidden'><value>ns</value></field>"
-                             "<field var='v' type='list-single' label='L'><desc>d</desc><required/><option label='o'><value>1</value>"
-                             "</option></field><field><value>a\xef\xbf\xbd" "b\xef\xbf\xbd" "c\xef\xbf\xbd</value></field></x>");
+    assert_string_equal(b.p, "<x type='form'><title>T &amp; t</title><instructions>one</instructions>"
+                             "<instructions>two</instructions><instructions>three</instructions>"
+                             "<field var='FORM_TYPE' type='hidden'><value>ns</value></field>"
+                             "<field var='v' type='list-single' label='L'><desc>d</desc><required/>"
+                             "<option label='o'><value>1</value></option></field>"
+                             "<field><value>a\xef\xbf\xbd" "b\xef\xbf\xbd" "c\xef\xbf\xbd</value></field></x>");
     buf_deinit(&b);
 }
 

@@ -3,8 +3,8 @@
  * time. One that is over is remembered for a while, so that its id is told apart from one that never was (XEP-0050 §4.3).
  * A client's requests always come to the same shard: that of its stream.
  */
-#ifndef MOD_ADHOC_SESSION_H
-#define MOD_ADHOC_SESSION_H
+#ifndef MOD_API_ADHOC_SESSION_H
+#define MOD_API_ADHOC_SESSION_H
 
 #include "base/list.h"
 #include "xmpp/dataform.h"

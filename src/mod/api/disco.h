@@ -2,8 +2,8 @@
  * Service discovery for others (XEP-0030): items and nodes that a module adds below the server's address. One constant
  * table each; asked in the order of module names, where the module is loaded.
  */
-#ifndef MOD_DISCO_H
-#define MOD_DISCO_H
+#ifndef MOD_API_DISCO_H
+#define MOD_API_DISCO_H
 
 #include "core/module.h"
 

@@ -2,10 +2,10 @@
  * Ad-hoc commands (XEP-0050) for others: a module offers commands below the server's address by one constant table; mod_adhoc
  * keeps the sessions, checks actions and answers. Runs on the fiber of the IQ, which waits meanwhile.
  */
-#ifndef MOD_ADHOC_H
-#define MOD_ADHOC_H
+#ifndef MOD_API_ADHOC_H
+#define MOD_API_ADHOC_H
 
-#include "mod/disco.h"
+#include "mod/api/disco.h"
 #include "xmpp/dataform.h"
 
 enum adhoc_action { ADHOC_START, ADHOC_NEXT, ADHOC_PREV, ADHOC_COMPLETE };
