@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,12 +175,10 @@ static const char *first_of(const char *given, const char *env, const char *env2
     return v ? v : standard;
 }
 
-static const char *in_folder(const char *folder, const char *name)
+static const char *in_folder(const char *folder, const char *name, char *out)
 {
-    char *path;
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
-        abort();
-    return path;
+    snprintf(out, PATH_MAX, "%s/%s", folder, name);
+    return out;
 }
 
 static bool take_timeout(struct options *o, const char *text)
@@ -196,6 +195,7 @@ static bool take_timeout(struct options *o, const char *text)
 
 bool settings_read(int argc, char **argv, struct options *o, int *code_out)
 {
+    static char cfg_path[PATH_MAX], config_path[PATH_MAX];
     struct given g = {0};
     const char *slash = argc ? strrchr(argv[0], '/') : NULL;
     o->program = !argc ? "cjabberdctl" : slash ? slash + 1 : argv[0];
@@ -203,10 +203,10 @@ bool settings_read(int argc, char **argv, struct options *o, int *code_out)
     *code_out = EXIT_USAGE;
     const char *cfg_env = getenv("CJABBERD_CTL_CONFIG");
     const char *cfg_file = g.cfg_file ? g.cfg_file : cfg_env && *cfg_env && !g.config_dir ? cfg_env : NULL;
-    const char *standard = g.config_dir ? in_folder(g.config_dir, "ejabberdctl.cfg") : CONFIG_DIR "/ejabberdctl.cfg";
+    const char *standard = g.config_dir ? in_folder(g.config_dir, "ejabberdctl.cfg", cfg_path) : CONFIG_DIR "/ejabberdctl.cfg";
     if (!cfg_read(o, cfg_file ? cfg_file : standard, cfg_file != NULL))
         return false;
-    const char *config_in_dir = g.config_dir && !g.config ? in_folder(g.config_dir, "ejabberd.yml") : g.config;
+    const char *config_in_dir = g.config_dir && !g.config ? in_folder(g.config_dir, "ejabberd.yml", config_path) : g.config;
     o->spool = first_of(g.spool, "CJABBERD_SPOOL", NULL, cfg.spool, DEFAULT_SPOOL);
     o->logs = first_of(g.logs, "CJABBERD_LOGS", NULL, cfg.logs, DEFAULT_LOGS);
     o->config = first_of(config_in_dir, "CJABBERD_CONFIG", "EJABBERD_CONFIG_PATH", cfg.config, CONFIG_DIR "/ejabberd.yml");
