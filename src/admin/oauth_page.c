@@ -124,7 +124,8 @@ void oauth_page_error(struct buf *out, const char *headline, const char *words)
 
 struct str oauth_page_style(void)
 {
-    return S(":root{color-scheme:light dark;--text:#1b1f24;--back:#f4f5f7;--card:#fff;--line:#8a929c;--strong:#0a58ca;--bad:#b3261e}\n"
+    return S(":root{color-scheme:light dark;--text:#1b1f24;--back:#f4f5f7;--card:#fff;--line:#8a929c;--strong:#0a58ca;"
+             "--bad:#b3261e}\n"
              "@media(prefers-color-scheme:dark){:root{--text:#e8eaed;--back:#15181c;--card:#1f2329;--line:#7d8590;"
              "--strong:#2f6fdb;--bad:#ff8a80}}\n"
              "*{box-sizing:border-box}\n"

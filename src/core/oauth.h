@@ -26,7 +26,8 @@ void oauth_shard_stop(void);
  * A new token, on disk when this returns. scopes: words between blanks. A ttl of 0 or less gives a token that is expired.
  * ERR_UNAVAILABLE, ERR_UNCERTAIN. The token is made in a.
  */
-int oauth_issue(struct arena *a, struct jid owner, struct str scopes, int64_t ttl_s, struct str *token_out, struct error *err) YIELDS;
+int oauth_issue(struct arena *a, struct jid owner, struct str scopes, int64_t ttl_s, struct str *token_out,
+                struct error *err) YIELDS;
 /* ERR_BAD_TOKEN: unknown, expired or revoked; ERR_UNAVAILABLE. Results are made in a. */
 int oauth_check(struct arena *a, struct str token, struct oauth_grant *out, struct error *err) YIELDS;
 /* Unknown tokens are fine. */

@@ -303,14 +303,15 @@ static void explain_sections(struct explainer *x)
 static void explain_host(struct explainer *x)
 {
     const struct vhost *h = x->e->only_host;
-    buf_printf(&x->b, "the acls and access rules of host %.*s allow it: only for calls whose arguments name this host, its services "
-                      "and accounts without more rights", STR_ARG(h->name));
+    buf_printf(&x->b, "the acls and access rules of host %.*s allow it: only for calls whose arguments name this host, its "
+                      "services, and accounts without more rights", STR_ARG(h->name));
     add_row(x, "host", true, h->acl ? h->acl : h->access_rules);
     x->scope = h->scope;
     explain_sections(x);
 }
 
-struct explanation api_explain(struct arena *a, const struct config *c, const struct api_caller *caller, const struct api_target *t)
+struct explanation api_explain(struct arena *a, const struct config *c, const struct api_caller *caller,
+                               const struct api_target *t)
 {
     struct explanation e = {.allowed = api_allowed(c, caller, t)};
     struct explainer x = {.a = a, .c = c, .scope = c->scope, .caller = caller, .t = t, .e = &e};

@@ -127,7 +127,9 @@ static void sampled(void *arg)
     struct oauth_token_row row;
     struct oauth_client c;
 
-    CHECK_INT(oauth_token_get(a, arg ? S("7Zy6rM0FN2mGkXWN8kY0g9qvtLCgdzYN") : S("a6SAzjziP7xIsL87YxJlBClv7W9vrGO8"), &row), STORE_OK);
+    struct str token = arg ? S("7Zy6rM0FN2mGkXWN8kY0g9qvtLCgdzYN") : S("a6SAzjziP7xIsL87YxJlBClv7W9vrGO8");
+
+    CHECK_INT(oauth_token_get(a, token, &row), STORE_OK);
     CHECK_STR(row.owner, S("alice@localhost"));
     CHECK_STR(row.scopes, S("sasl_auth registered_users"));
     CHECK_INT(oauth_client_get(a, S("client-pw"), &c), STORE_OK);
