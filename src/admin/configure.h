@@ -36,7 +36,10 @@ struct configure_node {
 extern const struct configure_node configure_nodes[];
 extern const size_t configure_node_count;
 
-/* May the subject configure this host? Its mod_configure's option access, or the rule of the host that was addressed. */
+/*
+ * May the subject configure this host? Its mod_configure's option access says so, or, where that is not loaded, the rule of the
+ * host that was addressed. Hosts are indices; after a reload they may be too large, and nothing is allowed.
+ */
 bool configure_allowed(const struct config *c, unsigned asked, unsigned host, const struct access_subject *who);
 
 #endif

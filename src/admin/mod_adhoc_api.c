@@ -9,7 +9,8 @@ static const struct str prefix = {"api-commands/", 13};
 
 static int64_t standard_version(unsigned host)
 {
-    const struct options *o = config_module(&config_current()->hosts[host], S("mod_adhoc_api"));
+    const struct config *cfg = config_current();
+    const struct options *o = host < cfg->host_count ? config_module(&cfg->hosts[host], S("mod_adhoc_api")) : NULL;
     int64_t v = API_NEWEST;
     if (!o || !opt_is_set(o, "default_version"))
         return v;

@@ -1,6 +1,7 @@
 /*
  * mod_configure: server administration over XMPP, XEP-0133, and the nodes below which clients find it. Who may do that says the
- * module's option access, for each host. Nodes and what they do: configure_work.c.
+ * module's option access, for each host; what concerns the whole server needs all of them. Nodes and what they do:
+ * configure_work.c.
  */
 #include "admin/configure.h"
 
@@ -15,10 +16,20 @@ static const char running[] = "running nodes";
 
 bool configure_allowed(const struct config *c, unsigned asked, unsigned host, const struct access_subject *who)
 {
+    if (asked >= c->host_count || host >= c->host_count)
+        return false;
     const struct options *o = config_module(&c->hosts[host], S("mod_configure"));
     if (!o)
         o = config_module(&c->hosts[asked], S("mod_configure"));
     return o && access_allowed(&c->hosts[host], opt_node(o, "access"), who);
+}
+
+static bool allowed_everywhere(const struct config *c, unsigned asked, const struct access_subject *who)
+{
+    for (unsigned h = 0; h < c->host_count; h++)
+        if (!configure_allowed(c, asked, h, who))
+            return false;
+    return true;
 }
 
 /* --- nodes --- */
@@ -95,12 +106,29 @@ static enum place place_of(struct str node)
     return rest.n == 0 ? PLACE_NODE : has_children(rest) ? PLACE_BELOW : PLACE_NONE;
 }
 
-static bool may(struct arena *a, const struct stanza *request, unsigned host, struct api_caller *out) YIELDS;
-static bool may(struct arena *a, const struct stanza *request, unsigned host, struct api_caller *out)
+enum right { RIGHT_NONE, RIGHT_HOST, RIGHT_SERVER };
+
+static enum right right_of(struct arena *a, const struct stanza *request, unsigned host, struct api_caller *out) YIELDS;
+static enum right right_of(struct arena *a, const struct stanza *request, unsigned host, struct api_caller *out)
 {
     adhoc_caller(a, S("mod_configure"), request->from, out);
     const struct config *c = config_current();
-    return host < c->host_count && configure_allowed(c, host, host, &out->who);
+    if (!configure_allowed(c, host, host, &out->who))
+        return RIGHT_NONE;
+    return allowed_everywhere(c, host, &out->who) ? RIGHT_SERVER : RIGHT_HOST;
+}
+
+static enum right needed_by(const struct configure_node *n)
+{
+    return n->on_node ? RIGHT_SERVER : RIGHT_HOST;
+}
+
+/* Places are in the order of what they need. */
+static enum right needed(enum place place, struct str node)
+{
+    if (place == PLACE_COMMAND)
+        return needed_by(find_node(node));
+    return place >= PLACE_RUNNING ? RIGHT_SERVER : RIGHT_HOST;
 }
 
 static void add_children(struct disco_ask *ask, bool on_node, const char *parent)
@@ -182,11 +210,12 @@ static enum disco_found on_items(struct disco_ask *ask)
     enum place place = ask->node.n ? place_of(ask->node) : PLACE_NONE;
     if (ask->node.n && place == PLACE_NONE)
         return DISCO_NOT_MINE;
-    bool allowed = may(ask->arena, ask->request, ask->host, &caller);
+    enum right right = right_of(ask->arena, ask->request, ask->host, &caller);
     if (ask->node.n)
-        return allowed ? items_of(ask, place) : disco_refuse(ask, ERR_FORBIDDEN, denied);
-    for (size_t i = 0; allowed && i < ARRAY_LEN(places); i++)
-        disco_add_item(ask, jid_host(ask->request->to), str_of(places[i].node), str_of(places[i].name));
+        return right >= needed(place, ask->node) ? items_of(ask, place) : disco_refuse(ask, ERR_FORBIDDEN, denied);
+    for (size_t i = 0; i < ARRAY_LEN(places); i++)
+        if (right >= needed(places[i].place, STR_NULL))
+            disco_add_item(ask, jid_host(ask->request->to), str_of(places[i].node), str_of(places[i].name));
     return DISCO_NOT_MINE;
 }
 
@@ -197,7 +226,7 @@ static enum disco_found on_info(struct disco_ask *ask)
     enum place place = place_of(ask->node);
     if (place == PLACE_NONE)
         return DISCO_NOT_MINE;
-    if (!may(ask->arena, ask->request, ask->host, &caller))
+    if (right_of(ask->arena, ask->request, ask->host, &caller) < needed(place, ask->node))
         return disco_refuse(ask, ERR_FORBIDDEN, denied);
     if (place == PLACE_NODE)
         disco_add_identity(ask, "ejabberd", "node", str_of(server_node()));
@@ -215,10 +244,11 @@ static void list(struct disco_ask *ask) YIELDS;
 static void list(struct disco_ask *ask)
 {
     struct api_caller caller;
-    if (!may(ask->arena, ask->request, ask->host, &caller))
-        return;
-    add_children(ask, false, NULL);
-    add_children(ask, true, NULL);
+    enum right right = right_of(ask->arena, ask->request, ask->host, &caller);
+    if (right >= RIGHT_HOST)
+        add_children(ask, false, NULL);
+    if (right >= RIGHT_SERVER)
+        add_children(ask, true, NULL);
 }
 
 static void add_delays(struct arena *a, struct xml_el *field)
@@ -287,7 +317,7 @@ static enum adhoc_outcome run(struct adhoc_call *c)
     struct configure_ask k = {.call = c, .node = n};
     if (!n)
         return ADHOC_NOT_MINE;
-    if (!may(c->arena, c->request, c->host, &k.caller))
+    if (right_of(c->arena, c->request, c->host, &k.caller) < needed_by(n))
         return adhoc_forbidden(c);
     if (n->fields && c->action == ADHOC_START)
         return show_form(c, n);

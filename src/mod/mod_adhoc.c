@@ -359,7 +359,8 @@ static enum disco_found on_items(struct disco_ask *ask)
         return list_commands(ask);
     if (str_eq(ask->node, S("ping")))
         return DISCO_ANSWERED;
-    const struct options *o = config_module(&config_current()->hosts[ask->host], S("mod_adhoc"));
+    const struct config *cfg = config_current();
+    const struct options *o = ask->host < cfg->host_count ? config_module(&cfg->hosts[ask->host], S("mod_adhoc")) : NULL;
     if (!ask->node.n && o && opt_bool(o, "report_commands_node"))
         disco_add_item(ask, jid_host(ask->request->to), token_str(TOK_NS_COMMANDS), S("Commands"));
     return DISCO_NOT_MINE;

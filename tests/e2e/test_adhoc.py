@@ -1,5 +1,6 @@
 """Ad-hoc commands (XEP-0050): sessions and their rules, every API command as a form, server administration (XEP-0133)."""
 import asyncio
+import contextlib
 import json
 import pathlib
 import xml.etree.ElementTree as ET
@@ -9,7 +10,7 @@ import pytest
 
 from server import PASSWORD, unique
 from test_slixmpp import Client, run, wait  # noqa: F401  (run is a fixture)
-from xmppstream import NS, error_of, q
+from xmppstream import NS, Ended, error_of, q, until
 
 COMMANDS, DATA = "http://jabber.org/protocol/commands", "jabber:x:data"
 ADMIN = "http://jabber.org/protocol/admin#"
@@ -434,7 +435,33 @@ def test_administrator_of_one_host(server, accounts, streams):
     both = {"accountjids": [f"{user}@example.test", "boss@localhost"]}
     assert admin(s, "delete-user", both, to="example.test").error == ("auth", "forbidden")
     assert server.api("check_account", user=user, host="example.test") == 0, "nothing was done"
+    # nor what concerns everybody
+    for node in (NODE + "/shutdown", NODE + "/restart"):
+        assert command(s, node, "execute", to="example.test").error == ("auth", "forbidden")
+    assert items(s, "running nodes", "example.test") == ("auth", "forbidden")
+    assert items(s, NODE, "example.test") == ("auth", "forbidden")
+    offered = dict(items(s, COMMANDS, "example.test"))
+    assert ADMIN + "add-user" in offered and not any(n.startswith("running") for n in offered)
+    assert "user" in dict(items(s, None, "example.test")) and "running nodes" not in dict(items(s, None, "example.test"))
     assert server.api("check_account", user=user, host="localhost") == 1
+
+
+def test_restart(new_server, streams):
+    server = new_server(configure).start()
+    server.api("register", user="boss", host="localhost", password=PASSWORD)
+    s, other = streams(server.login("boss")), streams(server.login(presence=True))
+    text = {"delay": "1", "subject": "Soon", "announcement": ["the server", "restarts"]}
+    assert execute(s, NODE + "/restart", text).status == "completed"
+    assert "Soon: the server\nrestarts" in other.expect_message().findtext(q("client", "body"))
+    other.expect_eof()
+
+    def back():
+        with contextlib.suppress(OSError, Ended, AssertionError):
+            streams(server.login("boss")).ping()
+            return True
+        return False
+
+    until(back, "the server does not come back")
 
 
 def test_shut_down(new_server, streams):
