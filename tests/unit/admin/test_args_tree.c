@@ -149,8 +149,7 @@ static void test_written(void **state)
         "<member><name>n</name><value><int>-5</int></value></member>",
         "<member><name>n</name><value><i8>1099511627776</i8></value></member>",
         "<member><name>t</name><value><string>&lt;\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9&#13;&gt;</string></value></member>",
-        "<member><name>res</name><value><int>0</int></value></member>"
-        "<member><name>text</name><value><string>done</string></value></member>"};
+        MEMBER("res", "<int>0</int>") MEMBER("text", "<string>done</string>")};
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
         char expected[512];
         struct buf out = BUF_INIT;
