@@ -3,9 +3,11 @@
 
 #include "admin/out.h"
 #include "base/utf8.h"
+#include "rt/pool.h"
 
 #define CHUNK (32 * 1024)
 #define FIRST_CHUNK (8 * 1024) /* of a list that comes bit by bit: its beginning should not wait */
+#define SORT_HERE 5000         /* longer lists are sorted on a blocking thread */
 #define LINK_QUERY_MAX 1000    /* a longer one is not repeated in a header */
 static const struct str json_type = {"application/json", 16}, lines_type = {"application/x-ndjson", 20};
 
@@ -259,11 +261,21 @@ static void link_next(struct answer *an, const struct cmd_call *c, struct str cu
     buf_deinit(&b);
 }
 
+static void sort_on_thread(void *arg, void *state)
+{
+    struct cmd_call *c = arg;
+    (void)state;
+    value_sort(&c->shape->result->of[0], c->rows, c->row_count);
+}
+
 int answer_list(struct answer *an, struct cmd_call *c)
 {
     const struct type *list = c->shape->result;
     if (!c->streamed) {
-        value_sort(&list->of[0], c->rows, c->row_count);
+        if (c->row_count > SORT_HERE)
+            pool_run(pool_general(), sort_on_thread, c);
+        else
+            value_sort(&list->of[0], c->rows, c->row_count);
         for (size_t i = 0; i < c->row_count && !an->page.more; i++)
             if (on_row(&an->sink, c, &c->rows[i]) < 0 && !an->page.more)
                 return -1;

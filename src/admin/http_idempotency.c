@@ -7,6 +7,7 @@
 #include "base/rand.h"
 #include "base/secret.h"
 #include "core/access.h"
+#include "rt/pool.h"
 #include "store/api_reply.h"
 
 #include <openssl/evp.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 
 #define RUN_CHARS 16
+#define NAME_HERE (256 * 1024) /* larger requests are hashed on a blocking thread */
 #define FINISH_TRIES 3 /* the call was carried out: its answer should not get lost to somebody's lock */
 
 static char run_name[RUN_CHARS + 1];
@@ -74,6 +76,30 @@ static struct str name_request(const struct answer *an, struct cmd_call *c, stru
     secret_wipe(b.p, b.n);
     buf_deinit(&b);
     return request;
+}
+
+struct naming {
+    const struct answer *an;
+    struct cmd_call *c;
+    struct str key, request;
+};
+
+static void name_on_thread(void *arg, void *state)
+{
+    struct naming *n = arg;
+    (void)state;
+    n->request = name_request(n->an, n->c, n->key);
+}
+
+static struct str name_any_request(const struct answer *an, struct cmd_call *c, struct str key) YIELDS;
+static struct str name_any_request(const struct answer *an, struct cmd_call *c, struct str key)
+{
+    struct naming n = {.an = an, .c = c, .key = key};
+    if (an->r->body.n > NAME_HERE)
+        pool_run(pool_general(), name_on_thread, &n);
+    else
+        n.request = name_request(an, c, key);
+    return n.request;
 }
 
 /* --- answers that are kept --- */
@@ -153,7 +179,7 @@ enum idempotency_verdict idempotency_begin(struct answer *an, struct cmd_call *c
         return IDEMPOTENCY_FAILED;
     }
     k->mine = ARENA_NEW(an->r->arena, struct api_reply);
-    *k->mine = (struct api_reply){.request = arena_str(an->r->arena, name_request(an, c, key)), .run = this_run()};
+    *k->mine = (struct api_reply){.request = arena_str(an->r->arena, name_any_request(an, c, key)), .run = this_run()};
     k->id = arena_str(an->r->arena, name_key(c, key));
     int64_t now = (int64_t)clock_wall_s();
     enum store_rc rc = api_reply_claim(c->arena, k->id, k->mine, now, now - IDEMPOTENCY_SECONDS, IDEMPOTENCY_COUNT, &found);

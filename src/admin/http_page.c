@@ -13,11 +13,14 @@
 /* A NUL inside is 00 FF, the end 00 00: a shorter text comes first. */
 static void key_text(struct buf *out, struct str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        buf_add_c(out, s.p[i]);
-        if (!s.p[i])
-            buf_add_c(out, '\xff');
+    const char *nul;
+    while (s.n && (nul = memchr(s.p, 0, s.n))) {
+        size_t n = (size_t)(nul - s.p);
+        buf_add(out, s.p, n);
+        buf_add(out, "\0\xff", 2);
+        s = str_n(nul + 1, s.n - n - 1);
     }
+    buf_add_str(out, s);
     buf_add(out, "\0\0", 2);
 }
 

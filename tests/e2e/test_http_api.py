@@ -12,6 +12,7 @@ import urllib.parse
 
 import pytest
 
+import attacks
 from server import PASSWORD, SANITIZED, free_port, unique
 from xmppstream import DEADLINE, q, until
 
@@ -692,6 +693,19 @@ def test_slow_and_truncated_senders_hold_nobody_up(server):
             s.shutdown(socket.SHUT_WR)
         s.close()
     until(lambda: server.sockets() <= before, "the connections are let go")
+
+
+def test_huge_requests_hold_nobody_up(server):
+    """Bodies near the limit, good and bad, while somebody else pings: no ping is lost, the memory of the requests comes back."""
+    big = "x" * (9 << 20)
+    message = {"type": "chat", "from": "localhost", "to": "nobody@localhost", "subject": "", "body": big}
+    bodies = [json.dumps(message), json.dumps(message) + "x", "[" * (9 << 20), '{"a":"' + big, json.dumps({"user": [97] * 19000, "host": "x"})]
+    with attacks.Bystander(server) as bystander:
+        for i, body in enumerate(bodies * 2):
+            got = ask(server, "POST", "/send_message", body, Idempotency_Key=f"huge-{i}")
+            assert got.status == (200 if i % len(bodies) == 0 else 400), got.text[:200]
+        result = bystander.finish()
+    assert result["lost"] == 0 and result["pings"] > 0, result
 
 
 def test_connection_limits(new_server):
