@@ -83,5 +83,5 @@ ADMIN_CMD(check_password_hash) = {
             "SCRAM keys the answer is always 1: nothing else can be computed from them.",
     SHAPES({ARGS(T_BINARY("user", "Name of the account"), T_BINARY("host", "Its virtual host"),
                  T_BINARY("passwordhash", "Digest of the password"), T_BINARY("hashmethod", "Name of the hash function")),
-            RESULT(T_RESCODE("res")), EXAMPLE("peter", "myserver.com", "5EBE2294ECD0E0F08EAB7690D2A6EE69", "md5")}),
+            RESULT(T_RESCODE("res")), EXAMPLE("peter", "myserver.com", "5EBE2294ECD0E0F08EAB7690D2A6EE69", "md5"), SHOWS("ok")}),
 };
