@@ -77,10 +77,14 @@ int contrib_spec_read(struct arena *a, const char *dir, const char *name, struct
     if (contrib_path(file, dir, "module.yml", NULL) != 0)
         return err_set(err, ERR_IO, "the path of %s is too long", name);
     const struct yaml *y = yaml_read(a, file, err);
-    *out = (struct contrib_spec){0};
-    if (!y)
-        return -1;
+    return y ? contrib_spec_of(a, y, name, out, unknown_out, err) : -1;
+}
+
+int contrib_spec_of(struct arena *a, const struct yaml *y, const char *name, struct contrib_spec *out, struct str *unknown_out,
+                    struct error *err)
+{
     char got[96];
+    *out = (struct contrib_spec){0};
     if (y->kind != YAML_MAP)
         return yaml_error(y, err, "expected a map of name, summary, author ..., got %s", yaml_got(y, got));
     ptrdiff_t dup = yaml_duplicate(y);

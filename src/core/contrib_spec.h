@@ -5,6 +5,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 
+struct yaml;
+
 struct contrib_spec {
     struct str name, author, category, summary, home, url;
     const struct str *libs; /* libraries to link with: "m" for -lm */
@@ -17,5 +19,8 @@ struct contrib_spec {
  */
 int contrib_spec_read(struct arena *a, const char *dir, const char *name, struct contrib_spec *out, struct str *unknown_out,
                       struct error *err);
+/* The same from the tree of such a file. */
+int contrib_spec_of(struct arena *a, const struct yaml *y, const char *name, struct contrib_spec *out, struct str *unknown_out,
+                    struct error *err);
 
 #endif

@@ -337,19 +337,24 @@ const struct iq_entry *module_iq_for(unsigned host, enum iq_to to, const struct 
     return NULL;
 }
 
+/* A handler that may suspend can see the tables change around it: those it was found in stay until it is done. */
 #define HOOK(name, type, suspends, sentence)                                            \
     enum hook_verdict hook_run_##name(unsigned host, type *event)                       \
     {                                                                                   \
-        const struct module_set *s = view.set;                                          \
-        for (unsigned i = 0; s && i < s->handlers_n[HOOK_##name]; i++) {                \
+        struct module_set *s = view.set;                                                \
+        enum hook_verdict v = HOOK_PASS;                                                \
+        if (!s)                                                                         \
+            return v;                                                                   \
+        if (suspends)                                                                   \
+            set_hold(s);                                                                \
+        for (unsigned i = 0; v == HOOK_PASS && i < s->handlers_n[HOOK_##name]; i++) {   \
             const struct hook_handler *h = &s->handlers[HOOK_##name][i];                \
-            if (!slot_loaded(host, h->slot))                                            \
-                continue;                                                               \
-            enum hook_verdict v = h->entry->fn.name(event);                             \
-            if (v != HOOK_PASS)                                                         \
-                return v;                                                               \
+            if (slot_loaded(host, h->slot))                                             \
+                v = h->entry->fn.name(event);                                           \
         }                                                                               \
-        return HOOK_PASS;                                                               \
+        if (suspends)                                                                   \
+            module_set_release(&s);                                                     \
+        return v;                                                                       \
     }
 #define STAGE(hook, name, sentence)
 #include "core/hooks.def"

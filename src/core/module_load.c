@@ -189,6 +189,7 @@ static int contribute(struct module *m, const char *defaults, const uint64_t id[
 {
     struct arena *a = arena_new(); /* as long-lived as the code */
     struct module_contrib *c = ARENA_NEW(a, struct module_contrib);
+    c->arena = a;
     memcpy(c->file, id, sizeof c->file);
     if (make_group(m, &c->group, err) != 0 || read_defaults(a, defaults, m->name, &c->defaults, err) != 0) {
         arena_release(&a);

@@ -11,6 +11,7 @@
 
 /* What the registry keeps beside a contributed table; made by core/module_load.c, never freed. */
 struct module_contrib {
+    struct arena *arena;         /* holds this and the defaults */
     struct opt_group group;      /* the module's options, sorted */
     const struct yaml *defaults; /* conf/NAME.yml, used when the configuration names the module nowhere; may be NULL */
     uint64_t file[5];            /* what the shared object was on disk when it was read */
