@@ -5,6 +5,7 @@
  * Runs on the connection's fiber and may suspend; nothing is kept between requests.
  */
 #include "admin/credentials.h"
+#include "admin/http_answer.h"
 #include "admin/listen_xmlrpc.h"
 #include "admin/xmlrpc_fault.h"
 #include "base/log.h"
@@ -17,11 +18,12 @@
 
 static const struct str xml_type = {"text/xml", 8};
 
-struct answer {
+struct rpc_answer {
     struct cmd_sink sink; /* first */
     struct http_request *r;
     const struct http_mount *m;
     struct buf out;
+    struct str reason; /* why a result is 1: X-Reason; may be absent */
     size_t rows;
     bool begun; /* status and headers are out */
 };
@@ -33,25 +35,48 @@ struct call {
     const struct tree *args;
 };
 
-static void respond(struct answer *an)
+static const struct http_header *headers(const struct rpc_answer *an, size_t *n_out)
 {
-    http_respond(an->r, 200, xml_type, an->m->headers, an->m->header_count, buf_str(&an->out));
+    size_t n = an->m->header_count;
+    struct http_header *h = ARENA_ARRAY(an->r->arena, struct http_header, n + 2);
+    if (n)
+        memcpy(h, an->m->headers, n * sizeof(*h));
+    h[n++] = (struct http_header){S("X-Request-Id"), http_request_id(an->r)};
+    if (an->reason.n)
+        h[n++] = (struct http_header){S("X-Reason"), reason_encode(an->r->arena, an->reason)};
+    *n_out = n;
+    return h;
 }
 
-static void malformed(struct answer *an, const char *what, const char *why)
+static void respond_with(struct rpc_answer *an, int status, struct str type, struct str body)
+{
+    size_t n;
+    const struct http_header *h = headers(an, &n);
+    http_respond(an->r, status, type, h, n, body);
+}
+
+static void respond(struct rpc_answer *an)
+{
+    respond_with(an, 200, xml_type, buf_str(&an->out));
+}
+
+static void malformed(struct rpc_answer *an, const char *what, const char *why)
 {
     struct str body = arena_printf(an->r->arena, "<!DOCTYPE html>\n<html><body><h1>%s</h1><p>%s</p></body></html>\n", what, why);
-    http_respond(an->r, 400, S("text/html; charset=utf-8"), an->m->headers, an->m->header_count, body);
+    respond_with(an, 400, S("text/html; charset=utf-8"), body);
 }
 
 /* --- lists --- */
 
-static int flush(struct answer *an) YIELDS;
-static int flush(struct answer *an)
+static int flush(struct rpc_answer *an) YIELDS;
+static int flush(struct rpc_answer *an)
 {
-    if (!an->begun)
-        http_begin(an->r, 200, xml_type, an->m->headers, an->m->header_count);
-    an->begun = true;
+    if (!an->begun) {
+        size_t n;
+        const struct http_header *h = headers(an, &n);
+        http_begin(an->r, 200, xml_type, h, n);
+        an->begun = true;
+    }
     int rc = http_chunk(an->r, buf_str(&an->out));
     buf_clear(&an->out);
     return rc;
@@ -60,15 +85,15 @@ static int flush(struct answer *an)
 static int on_row(struct cmd_sink *s, struct cmd_call *c, const struct value *row) YIELDS;
 static int on_row(struct cmd_sink *s, struct cmd_call *c, const struct value *row)
 {
-    struct answer *an = (struct answer *)s;
+    struct rpc_answer *an = (struct rpc_answer *)s;
     if (an->rows++ == 0)
         xmlrpc_out_list_open(&an->out, c->shape->result);
     xmlrpc_out_list_row(&an->out, c->shape->result, row);
     return an->out.n >= CHUNK ? flush(an) : 0;
 }
 
-static void respond_list(struct answer *an, struct cmd_call *c) YIELDS;
-static void respond_list(struct answer *an, struct cmd_call *c)
+static void respond_list(struct rpc_answer *an, struct cmd_call *c) YIELDS;
+static void respond_list(struct rpc_answer *an, struct cmd_call *c)
 {
     const struct type *list = c->shape->result;
     if (!c->streamed) {
@@ -149,7 +174,7 @@ static const char *check_credentials(struct arena *a, const struct tree *v, stru
 
 /* --- a call --- */
 
-static void answer_failure(struct answer *an, const struct cmd_call *c, const struct call *call)
+static void fail_call(struct rpc_answer *an, const struct cmd_call *c, const struct call *call)
 {
     const struct failure *f = &c->failure;
     if (err_info(f->code)->http >= 500 && f->form != FAIL_CODED)
@@ -163,9 +188,10 @@ static void answer_failure(struct answer *an, const struct cmd_call *c, const st
     respond(an);
 }
 
-static void answer_call(struct answer *an, struct cmd_call *c) YIELDS;
-static void answer_call(struct answer *an, struct cmd_call *c)
+static void answer_call(struct rpc_answer *an, struct cmd_call *c) YIELDS;
+static void answer_call(struct rpc_answer *an, struct cmd_call *c)
 {
+    an->reason = c->reason;
     if (c->shape->result->kind == V_LIST) {
         respond_list(an, c);
         return;
@@ -182,8 +208,8 @@ static struct str caller_name(struct cmd_call *c, const struct api_caller *calle
     return arena_str(c->arena, str_of(ip_print(&caller->who.ip, ip)));
 }
 
-static void run_call(struct answer *an, struct cmd_call **cp, const struct call *call, const struct api_caller *caller) YIELDS;
-static void run_call(struct answer *an, struct cmd_call **cp, const struct call *call, const struct api_caller *caller)
+static void run_call(struct rpc_answer *an, struct cmd_call **cp, const struct call *call, const struct api_caller *caller) YIELDS;
+static void run_call(struct rpc_answer *an, struct cmd_call **cp, const struct call *call, const struct api_caller *caller)
 {
     struct tree_problem problem;
     struct cmd_call *c = *cp;
@@ -193,24 +219,25 @@ static void run_call(struct answer *an, struct cmd_call **cp, const struct call 
         return;
     }
     if (cmd_admit(c, caller) < 0) {
-        answer_failure(an, c, call);
+        fail_call(an, c, call);
         return;
     }
     c->sink = &an->sink;
     c->frontend = caller->frontend;
     c->who = caller_name(c, caller);
+    c->request_id = arena_str(c->arena, http_request_id(an->r));
     cmd_log(c);
     bool ends = (c->cmd->d->flags & CMD_ENDS) != 0;
     if (cmd_run(cp) < 0)
-        answer_failure(an, *cp, call);
+        fail_call(an, *cp, call);
     else if (ends)
         conn_abort(an->r->conn, "the server was halted");
     else
         answer_call(an, *cp);
 }
 
-static void call_command(struct answer *an, struct arena *a, struct call *call) YIELDS;
-static void call_command(struct answer *an, struct arena *a, struct call *call)
+static void call_command(struct rpc_answer *an, struct arena *a, struct call *call) YIELDS;
+static void call_command(struct rpc_answer *an, struct arena *a, struct call *call)
 {
     struct api_caller caller = {.frontend = S("ejabberd_xmlrpc"), .tag = an->m->tag,
                                 .who.ip = *conn_ip(an->r->conn)};
@@ -263,8 +290,8 @@ static const char *parse(struct arena *a, struct str body, struct call *call)
     return job.why;
 }
 
-static void serve(struct answer *an) YIELDS;
-static void serve(struct answer *an)
+static void serve(struct rpc_answer *an) YIELDS;
+static void serve(struct rpc_answer *an)
 {
     struct arena *a = an->r->arena;
     struct call *call = ARENA_NEW(a, struct call);
@@ -289,7 +316,7 @@ static void handle(struct http_request *r, const struct http_mount *m, const str
 {
     (void)path;
     (void)n;
-    struct answer an = {.sink.row = on_row, .r = r, .m = m};
+    struct rpc_answer an = {.sink.row = on_row, .r = r, .m = m};
     if (!str_eq(r->method, S("POST")) || !r->body.n)
         http_page(r, 400, m->headers, m->header_count);
     else

@@ -177,6 +177,17 @@ def test_no_params_at_all(server, boss):
     assert "vhosts" in call(server, "<methodCall><methodName>registered_vhosts</methodName></methodCall>")
 
 
+def test_headers(server):
+    """What every answer of the API has: the request's name."""
+    c = http.client.HTTPConnection(server.ip, server.http[1], timeout=60)
+    for sent in (body("registered_vhosts"), body("nosuch"), "<x/>"):
+        c.request("POST", "/xmlrpc", sent, {"X-Request-Id": "mine-1"})
+        r = c.getresponse()
+        r.read()
+        assert r.getheader("X-Request-Id") == "mine-1"
+    c.close()
+
+
 def test_comments_and_cdata(server):
     user = server.register()
     sent = body("check_account", {"user": f"<![CDATA[{user}]]>", "host": "<!-- which --><string>localhost</string>"})
