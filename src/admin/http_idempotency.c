@@ -68,7 +68,8 @@ static struct str name_request(const struct answer *an, struct cmd_call *c, stru
 {
     struct buf b = BUF_INIT;
     buf_reserve(&b, 1024 + 3 * (an->r->body.n + an->r->query.n)); /* growing would leave copies that nobody wipes */
-    buf_printf(&b, "%s v%u %d %zu %u %zu:", c->cmd->name.p, c->version, an->lines, an->page.limit, an->page.given, an->page.after.n);
+    buf_printf(&b, "%s v%u %d %zu %u %zu:", c->cmd->name.p, c->version, an->lines, an->page.limit, an->page.given,
+               an->page.after.n);
     buf_add_str(&b, an->page.after);
     for (unsigned i = 0; i < c->shape->arg_count; i++)
         value_key(&b, &c->shape->args[i], &c->args[i]);
@@ -135,7 +136,8 @@ static void refuse(struct cmd_call *c, enum err_code code, const char *text)
     cmd_fail_as(c, code, FAIL_REASON, QUOTE_TEXT, "error", "%s", text);
 }
 
-static enum idempotency_verdict known_key(struct answer *an, struct cmd_call *c, const struct api_reply *mine, const struct api_reply *r)
+static enum idempotency_verdict known_key(struct answer *an, struct cmd_call *c, const struct api_reply *mine,
+                                          const struct api_reply *r)
 {
     if (!secret_eq(r->request, mine->request)) {
         refuse(c, ERR_KEY_REUSED, "This Idempotency-Key was used for another call");
@@ -215,5 +217,6 @@ void idempotency_finish(struct answer *an, const struct cmd_call *c, struct idem
     }
     struct log_ctx ctx = {.request_id = an->r->id};
     if (rc != STORE_OK)
-        LOG_LIMITED(WARNING, "api", &ctx, "%s: its Idempotency-Key will be refused, because the answer could not be kept", c->cmd->name.p);
+        LOG_LIMITED(WARNING, "api", &ctx, "%s: its Idempotency-Key will be refused, because the answer could not be kept",
+                    c->cmd->name.p);
 }

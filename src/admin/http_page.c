@@ -155,7 +155,8 @@ int page_read(struct cmd_call *c, struct raw_args *raw, struct http_page *p)
     if ((has_limit = take(c, raw, "limit", &limit)) < 0 || (has_after = take(c, raw, "after", &after)) < 0)
         return -1;
     if ((has_limit || has_after) && !(c->cmd->d->flags & CMD_READS)) /* it would be carried out again for each page */
-        return cmd_fail(c, ERR_BAD_ARGUMENT, "limit, after: %s changes something, so its result does not come in pages", c->cmd->name.p);
+        return cmd_fail(c, ERR_BAD_ARGUMENT, "limit, after: %s changes something, so its result does not come in pages",
+                        c->cmd->name.p);
     if (has_limit) {
         if (!str_to_i64(limit, &n) || n < 1 || n > PAGE_LIMIT_MAX)
             return cmd_fail(c, ERR_BAD_ARGUMENT, "limit: expected a number from 1 to %d", PAGE_LIMIT_MAX);

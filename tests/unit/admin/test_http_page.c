@@ -99,7 +99,8 @@ static void test_cursors(void **state)
     struct http_page p;
     char big[600];
     memset(big, 'A', sizeof(big));
-    static const char *const bad[] = {"", "A", "AQ", "AQAAAAE", "AgAAAAFh", "AQAAAABh", "AQAAAAFh=", "AQAAAAF+", "AQAAAAF/", "AQAAA AFh", "\xff"};
+    static const char *const bad[] = {"", "A", "AQ", "AQAAAAE", "AgAAAAFh",
+                                      "AQAAAABh", "AQAAAAFh=", "AQAAAAF+", "AQAAAAF/", "AQAAA AFh", "\xff"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_false(page_parse_cursor(a, str_of(bad[i]), &p));
     assert_false(page_parse_cursor(a, str_n(big, sizeof(big)), &p));
@@ -134,10 +135,13 @@ static void test_reasons(void **state)
 static void test_accept(void **state)
 {
     (void)state;
-    static const char *const yes[] = {"application/x-ndjson", "a/b , Application/X-NDJSON ; q=0.001", "application/json,application/x-ndjson;q=1",
+    static const char *const yes[] = {"application/x-ndjson", "a/b , Application/X-NDJSON ; q=0.001",
+                                      "application/json,application/x-ndjson;q=1",
                                       "application/json;q=0.5;x=y,application/x-ndjson;x=q;q=0.50"};
-    static const char *const no[] = {"", ",", "*/*", "application/*", "application/json", "application/x-ndjson;q=0", "application/x-ndjsonx",
-                                     "application/x-ndjson;q=0.000", "application/json,application/x-ndjson;q=0.999", ";application/x-ndjson"};
+    static const char *const no[] = {"", ",", "*/*", "application/*", "application/json", "application/x-ndjson;q=0",
+                                     "application/x-ndjsonx",
+                                     "application/x-ndjson;q=0.000",
+                                     "application/json,application/x-ndjson;q=0.999", ";application/x-ndjson"};
     for (size_t i = 0; i < ARRAY_LEN(yes); i++)
         assert_true(accepts_lines(str_of(yes[i])));
     for (size_t i = 0; i < ARRAY_LEN(no); i++)

@@ -23,7 +23,8 @@ static enum store_rc claim(struct arena *a, const char *id, int64_t now, size_t 
 static void life(void *arg)
 {
     struct arena *a = arena_new();
-    struct api_reply found, done = {.status = 409, .type = S("application/json"), .headers = S("X-Reason: a\n"), .body = S("\"\xc3\xbc\"")};
+    struct api_reply found, done = {.status = 409, .type = S("application/json"), .headers = S("X-Reason: a\n"),
+                                     .body = S("\"\xc3\xbc\"")};
     CHECK_INT(claim(a, "one", NOW, 100, &found), STORE_OK);
     CHECK_INT(claim(a, "one", NOW, 100, &found), STORE_CONFLICT);
     CHECK_INT(found.status, 0);
