@@ -7,16 +7,18 @@ import pathlib
 import pty
 import select
 import shlex
+import shutil
 import signal
 import socket
 import stat
 import struct
 import subprocess
+import tempfile
 import termios
 
 import pytest
 
-from server import BUILD, CTL, SANITIZED
+from server import BINARY, BUILD, CTL, SANITIZED, Server
 from xmppstream import DEADLINE, until
 
 
@@ -317,6 +319,15 @@ def test_full_output_device_is_an_error(server):
     assert r.returncode == 1 and b"cannot write" in r.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_descriptors(server, closed):
+    """The socket must not become standard output or standard error."""
+    script = f"exec {closed}; exec {CTL} --spool {server.spool} check_account nobody localhost"
+    assert subprocess.run(["sh", "-c", script], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE).returncode == 1
+    user = server.register("closed")
+    assert subprocess.run(["sh", "-c", script.replace("nobody", user)], stdin=subprocess.DEVNULL).returncode == 0
+
+
 def waiting_bytes(fd):
     return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))[0]
 
@@ -331,6 +342,14 @@ def test_slow_reader_gets_everything(server):
         assert done(run(server, "registered_vhosts")) == "localhost\nexample.test\n"
         for _ in range(20):
             assert read_exactly(p.stdout, len(whole.encode())) == whole.encode()
+
+
+def test_stop_does_not_wait_for_a_slow_reader(new_server):
+    server = new_server().start()
+    with piped_batch(server, "--dump-api") as p:
+        p.stdin.write(b"x\n" * 50)
+        until(lambda: waiting_bytes(p.stdout.fileno()) >= 32768, "a full pipe")
+        server.stop()
 
 
 def test_interrupt_ends_the_tool_only(server):
@@ -584,6 +603,29 @@ def test_start_of_relative_paths(daemon):
     done(run(daemon, "started"))
     done(run(daemon, "stop"))
     done(run(daemon, "stopped"))
+
+
+def test_start_by_root_is_a_start_by_the_owner():
+    """Files that root makes in the spool folder would shut the server out later."""
+    folder = pathlib.Path(tempfile.mkdtemp())
+    server = Server(folder)
+    owner = 65534 if os.geteuid() == 0 else os.geteuid()
+    try:
+        server.write_config()
+        program = shutil.copy(BINARY, folder / "cjabberd")
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, owner, owner if owner == 65534 else -1)
+        done(run(server, *started(server, "start", "--server", str(program))))
+        uids = next(line for line in pathlib.Path(f"/proc/{pid_of(server)}/status").read_text().splitlines() if line.startswith("Uid:"))
+        assert set(uids.split()[1:]) == {str(owner)}
+        assert (server.spool / "cjabberd.ctl").stat().st_uid == owner
+        done(run(server, "registered_vhosts"))  # root may ask it
+        done(run(server, "stop"))
+        done(run(server, "stopped"))
+    finally:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(pid_of(server), signal.SIGKILL)
+        shutil.rmtree(folder)
 
 
 def test_started_has_a_limit(new_server):

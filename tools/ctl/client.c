@@ -182,7 +182,9 @@ void write_out(int fd, const char *p, size_t n)
         } else if (errno == EAGAIN) {
             poll(&(struct pollfd){fd, POLLOUT, 0}, 1, -1);
         } else if (errno != EINTR) {
-            if (errno != EPIPE && fd == STDOUT_FILENO)
+            if (fd != STDOUT_FILENO)
+                return; /* what cannot be told changes no exit code */
+            if (errno != EPIPE)
                 dprintf(STDERR_FILENO, "cannot write the output: %s\n", strerror(errno));
             _exit(EXIT_ERROR);
         }

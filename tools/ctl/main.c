@@ -6,6 +6,7 @@
 #include "ctl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,10 +50,19 @@ static int run_command(const struct options *o)
     return code;
 }
 
+/* Otherwise the socket could be taken for standard error, and words for the user would go to the server. */
+static void open_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            _exit(EXIT_ERROR);
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.count = 0};
     int code;
+    open_standard();
     if (!settings_read(argc, argv, &o, &code))
         return code;
     if (o.batch)
