@@ -396,7 +396,7 @@ static int bind_one(struct cmd_call *c, const struct raw_args *raw, const struct
         found = r;
         r->used = true;
     }
-    if (!found && t->kind == V_LIST)
+    if (!found && command_arg_optional(c->cmd, c->shape, (unsigned)(t - c->shape->args)))
         return 0;
     if (!found)
         return cmd_fail(c, ERR_BAD_ARGUMENT, "Request have missing argument: %s", t->name);

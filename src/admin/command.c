@@ -92,6 +92,9 @@ const char *command_flaw(const struct admin_cmd *d)
 {
     if (!d->brief || !d->tags || !d->shape_count)
         return "it lacks a text, a tag or a shape";
+    for (unsigned i = 0; i < d->shape_count; i++)
+        if (d->optional > d->shapes[i].arg_count)
+            return "more arguments are optional than there are";
     for (unsigned i = 0; i < d->shape_count; i++) {
         if (i && d->shapes[i].api >= d->shapes[i - 1].api)
             return "shapes do not stand newest first";
@@ -168,6 +171,11 @@ const struct cmd_shape *command_shape(const struct command *cmd, int64_t version
         if ((int64_t)cmd->d->shapes[i].api <= version)
             return &cmd->d->shapes[i];
     return NULL;
+}
+
+bool command_arg_optional(const struct command *cmd, const struct cmd_shape *shape, unsigned i)
+{
+    return shape->args[i].kind == V_LIST || i + cmd->d->optional >= shape->arg_count;
 }
 
 void command_tags(struct buf *out, const struct command *cmd, const struct cmd_shape *shape)

@@ -76,6 +76,7 @@ struct admin_cmd {
     uint8_t rename_count;
     const struct cmd_shape *shapes;
     uint8_t shape_count;
+    uint8_t optional; /* so many arguments at the end may be left out: empty texts. For commands of our own. */
     /* 0, or -1 with a failure set by cmd_fail*. NULL: known, but not implemented yet; calls fail with that. */
     int (*run)(struct cmd_call *c) YIELDS;
 };
@@ -122,6 +123,8 @@ const struct command *command_find(struct str name);
 struct str command_nearest(struct str name);
 /* What the command is in this API version; NULL when it did not exist yet. */
 const struct cmd_shape *command_shape(const struct command *cmd, int64_t version);
+/* May argument i be left out? Lists always may. */
+bool command_arg_optional(const struct command *cmd, const struct cmd_shape *shape, unsigned i);
 bool command_has_tag(const struct command *cmd, const struct cmd_shape *shape, struct str tag);
 /* Tags of a shape, "accounts v2". */
 void command_tags(struct buf *out, const struct command *cmd, const struct cmd_shape *shape);

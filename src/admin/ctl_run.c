@@ -363,7 +363,7 @@ static int dispatch(struct printer *p, const struct line *l)
         return unknown_command(p, l->words[0]);
     if (str_eq(cmd->name, S("help")) && l->n <= 2)
         return help(p, l, l->n == 2 ? l->words[1] : STR_NULL, 0);
-    if (l->n - 1 != s->arg_count)
+    if (l->n - 1 > s->arg_count || l->n - 1 + cmd->d->optional < s->arg_count)
         return wrong_count(p, l, cmd, s);
     /* the tool knows the state of the node itself and words it its own way */
     if (str_eq(cmd->name, S("status")) && !l->auth && !l->json && !l->dry_run) {

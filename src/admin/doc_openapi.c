@@ -71,7 +71,7 @@ static void request_body(struct buf *out, const struct cmd_call *c)
     const struct cmd_shape *s = c->shape;
     buf_add_str(out, S("\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{"));
     properties(out, s->args, s->arg_count, false);
-    required(out, s->args, s->arg_count, false);
+    required(out, s->args, s->arg_count - c->cmd->d->optional, false);
     buf_add_str(out, S("},\"example\":"));
     doc_json_args(out, c, 0);
     buf_add_str(out, S("}}}"));

@@ -56,6 +56,10 @@ static void scope_words(struct buf *out, struct str scope)
 
 static void scopes(struct buf *out, const struct oauth_ask *ask)
 {
+    if (!ask->scope_count) {
+        buf_add_str(out, S("<p>It would learn that this account is yours.</p>\n"));
+        return;
+    }
     buf_add_str(out, S("<p>It would be allowed to:</p>\n<ul>\n"));
     for (size_t i = 0; i < ask->scope_count; i++) {
         buf_add_str(out, S("<li>"));

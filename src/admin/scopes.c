@@ -23,7 +23,7 @@ static bool given_before(const struct str *v, size_t n, struct str word)
 
 bool scopes_check(struct arena *a, const struct str *words, size_t n, struct str *out, const struct str **v_out, size_t *n_out)
 {
-    if (n == 0 || n > SCOPES_MAX)
+    if (n > SCOPES_MAX)
         return false;
     struct str *v = ARENA_ARRAY(a, struct str, n);
     struct buf b = BUF_INIT;

@@ -8,7 +8,7 @@
 
 /*
  * The words as they were given, each once, in *out with blanks between them; *v_out (may be NULL) has them one by one. false:
- * one of them is unknown, or there are none or too many.
+ * one of them is unknown, or there are too many. None are fine, COMPAT(ejabberd), and good for nothing.
  */
 bool scopes_check(struct arena *a, const struct str *words, size_t n, struct str *out, const struct str **v_out, size_t *n_out);
 /* The same for a text with separators; empty words do not count. */

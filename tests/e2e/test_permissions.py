@@ -173,6 +173,7 @@ def test_explain_tokens_and_hosts(server):
 
 
 def test_explain_on_the_command_line(server):
+    assert "nobody by name from no known address may not run register" in server.ctl("explain-permission", "register").stdout
     r = server.ctl("explain-permission", "get-loglevel", "romeo@localhost", "", "mod_http_api tag:names", "", "")
     assert r.returncode == 0 and r.stdout.startswith("0\t\tverdict\trefused\tromeo@localhost from no known address may not run")
     r = server.ctl("explain_permission", "stop", "", "", "ejabberd_ctl", "", "")
@@ -211,6 +212,11 @@ def test_errors_of_a_file_name_the_place(server, tmp_path, text, want):
     file.write_text(text)
     status, reason = explain(server, file=file)
     assert status == 400 and reason.startswith(str(file)) and want in reason
+
+
+def test_what_is_not_said_is_empty(server):
+    assert server.api_raw("explain_permission", '{"command":"register"}')[1] == json.dumps(explain(server), separators=(",", ":"))
+    assert server.api_raw("explain_permission", "{}") == (400, '"Request have missing argument: command"')
 
 
 def test_wrong_questions(server, tmp_path):

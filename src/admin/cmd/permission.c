@@ -164,12 +164,13 @@ static int explain_permission(struct cmd_call *c)
 }
 
 ADMIN_CMD(explain_permission) = {
-    .tags = "config", .where = RUNS_HERE, .flags = CMD_READS, .run = explain_permission,
+    .tags = "config", .where = RUNS_HERE, .flags = CMD_READS, .run = explain_permission, .optional = 5,
     .brief = "Say why a caller may run a command or not",
     .text = "The first line is the verdict. Then every section of `api_permissions` says whether it allows the call, and which of "
             "its parts `from`, `who` and `what` matched or missed, with the place in the configuration. With a file its rules are "
             "asked instead of those in force, without applying them: a whole configuration, or `acl`, `access_rules` and "
-            "`api_permissions` alone. What is wrong with the file is answered with line and column.",
+            "`api_permissions` alone. What is wrong with the file is answered with line and column. All "
+            "arguments but the first may be left out.",
     SHAPES({ARGS(T_BINARY("command", "Name of the command"), T_BINARY("caller", "Address of the caller, empty for nobody"),
                  T_BINARY("ip", "IP address of the caller, empty for none"),
                  T_BINARY("from", "Front end and listener tag, `mod_http_api tag:NAME`; empty for `mod_http_api`"),
