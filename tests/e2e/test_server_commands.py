@@ -58,18 +58,17 @@ def test_ten_restarts_leak_no_descriptors(new_server, streams):
     """Not even of connections whose peers neither read nor close."""
     server = new_server().start()
 
-    def restart():
-        for address in (server.c2s, server.tls, server.http):
+    def restart(stubborn):
+        for address in (server.c2s, server.tls, server.http) if stubborn else ():
             streams(server.stream(address))
-        streams(server.login())
         assert server.ctl("restart").returncode == 0
         server.expect_notice("READY=1")
         server.api("status")
         return descriptors(server)
 
-    first = restart()
-    for _ in range(9):
-        last = restart()
+    first = restart(False)
+    for i in range(9):
+        last = restart(i < 2)
     # the connection of the test's last call may be there or not
     assert last <= first + 2
 
