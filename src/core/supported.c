@@ -47,8 +47,21 @@ static int check_store(const struct config *c, const struct vhost *h, struct err
     return 0;
 }
 
+/* Tokens that were issued elsewhere would all be refused, and new ones lost to whoever looks there. */
+static int check_oauth(const struct config *c, struct error *err)
+{
+    struct str type = opt_str(c->global, "oauth_db_type");
+    bool sql = str_eq(opt_str(c->global, "default_db"), S("sql"));
+    if (str_eq(type, sql ? S("sql") : S("mnesia")))
+        return 0;
+    return err_set(err, ERR_CONFIG, "oauth_db_type '%.*s' is not supported yet: tokens are kept with all other data, leave the "
+                                    "option out", STR_ARG(type));
+}
+
 int supported_check(const struct config *c, struct error *err)
 {
+    if (check_oauth(c, err) != 0)
+        return -1;
     for (size_t i = 0; i < c->host_count; i++)
         if (check_auth(&c->hosts[i], err) != 0 || check_store(c, &c->hosts[i], err) != 0)
             return -1;

@@ -133,6 +133,13 @@ def test_an_account_takes_its_tokens_with_it(server):
     assert [call(server, t) for _ in range(8)] == [401] * 8
 
 
+@pytest.mark.parametrize("kind", ["rest", "sql"])
+def test_a_store_that_is_not_there_is_refused(new_server, kind):
+    s = new_server(lambda c: c.update(oauth_db_type=kind))
+    with pytest.raises(AssertionError, match=f"oauth_db_type '{kind}' is not supported yet"):
+        s.start()
+
+
 # --- XMPP ---
 
 def oauth_login(stream, user, t, authzid=""):
