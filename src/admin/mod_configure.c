@@ -54,7 +54,7 @@ static bool exists(const struct configure_node *n)
 
 static const struct configure_node *find_node(struct str node)
 {
-    struct str rest;
+    struct str rest = STR_NULL;
     bool below = below_node(node, &rest);
     for (size_t i = 0; i < configure_node_count; i++) {
         const struct configure_node *n = &configure_nodes[i];
