@@ -116,13 +116,13 @@ static int refuse(struct printer *p, enum err_code code, int exit_code, struct s
 
 static int wrong_count(struct printer *p, const struct line *l, const struct command *cmd, const struct cmd_shape *s)
 {
-    size_t given = l->n - 1;
-    bool more = given < s->arg_count;
+    size_t given = l->n - 1, least = s->arg_count - cmd->d->optional;
+    bool more = given < least;
     struct buf why = BUF_INIT;
     if (!p->json)
         help_command(&p->out, l->program, cmd, s);
     buf_printf(&why, "Error: the command '%s' requires %zu %s argument.", cmd->name.p,
-               more ? s->arg_count - given : given - s->arg_count, more ? "more" : "less");
+               more ? least - given : given - s->arg_count, more ? "more" : "less");
     int code = refuse(p, ERR_BAD_REQUEST, 2, buf_str(&why));
     buf_deinit(&why);
     return code;

@@ -102,8 +102,7 @@ static int modules_installed(struct cmd_call *c)
 #define MODULE_CMD(id, brief_, text_)                                                                        \
     ADMIN_CMD(id) = {                                                                                        \
         .tags = "modules", .brief = brief_, .text = text_, .where = RUNS_HERE, .run = id,                    \
-        SHAPES({ARGS(T_BINARY("module", "Name of the module")), RESULT(T_RESCODE("res")), EXAMPLE("mod_rest"),                \
-                SHOWS("ok")}),                                                                               \
+        SHAPES({ARGS(T_BINARY("module", "Name of the module")), RESULT(T_RESCODE("res")), EXAMPLE("mod_rest")}), \
     }
 #define MODULES                                                                                              \
     RESULT(T_LIST("modules", "Modules, each with what it is for",                                            \
