@@ -16,6 +16,10 @@
 #include <stdlib.h>
 
 #define RUN_CHARS 16
+#define KEY_BYTES 32
+#define IV_BYTES 12
+#define TAG_BYTES 16
+#define SEALED_MAX (1 << 20) /* what is kept is far smaller; a table that somebody wrote in need not be */
 #define NAME_HERE (256 * 1024) /* larger requests are hashed on a blocking thread */
 #define FINISH_TRIES 3 /* the call was carried out: its answer should not get lost to somebody's lock */
 
@@ -35,13 +39,18 @@ static struct str this_run(void)
 
 /* --- names of keys and requests --- */
 
+static void hmac_raw(struct str key, struct str text, unsigned char out[KEY_BYTES])
+{
+    unsigned n = 0;
+    if (!HMAC(EVP_sha256(), key.p, (int)key.n, (const unsigned char *)text.p, text.n, out, &n) || n != KEY_BYTES)
+        abort(); /* out of memory */
+}
+
 static struct str hmac(struct arena *a, struct str key, struct str text)
 {
-    unsigned char out[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    if (!HMAC(EVP_sha256(), key.p, (int)key.n, (const unsigned char *)text.p, text.n, out, &n))
-        abort(); /* out of memory */
-    return hex_encode(a, str_n((char *)out, n));
+    unsigned char out[KEY_BYTES];
+    hmac_raw(key, text, out);
+    return hex_encode(a, str_n((char *)out, KEY_BYTES));
 }
 
 /* The account, or the address of whoever is none. */
@@ -103,6 +112,55 @@ static struct str name_any_request(const struct answer *an, struct cmd_call *c, 
     return n.request;
 }
 
+/* --- sealing: answers may have tokens in them --- */
+
+/* IV, text, tag: AES-256-GCM under a key made of the client's; the text belongs to the entry `id`. */
+static EVP_CIPHER_CTX *sealer(struct str key, struct str id, const unsigned char *iv, int encrypt)
+{
+    unsigned char secret[KEY_BYTES];
+    int n;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    hmac_raw(key, S("seal of the answer"), secret);
+    if (!ctx || !EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, secret, iv, encrypt) ||
+        !EVP_CipherUpdate(ctx, NULL, &n, (const unsigned char *)id.p, (int)id.n))
+        abort(); /* out of memory */
+    secret_wipe(secret, sizeof(secret));
+    return ctx;
+}
+
+static struct str seal(struct arena *a, struct str key, struct str id, struct str text)
+{
+    unsigned char *p = arena_alloc(a, IV_BYTES + text.n + TAG_BYTES);
+    int n;
+    rand_bytes(p, IV_BYTES);
+    EVP_CIPHER_CTX *ctx = sealer(key, id, p, 1);
+    if (!EVP_CipherUpdate(ctx, p + IV_BYTES, &n, (const unsigned char *)text.p, (int)text.n) ||
+        !EVP_CipherFinal_ex(ctx, p + IV_BYTES + text.n, &n) ||
+        !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, p + IV_BYTES + text.n))
+        abort(); /* out of memory */
+    EVP_CIPHER_CTX_free(ctx);
+    return base64_encode(a, str_n((char *)p, IV_BYTES + text.n + TAG_BYTES));
+}
+
+/* false: it was changed. */
+static bool unseal(struct arena *a, struct str key, struct str id, struct str sealed, struct str *out)
+{
+    struct str b;
+    int n;
+    if (!base64_decode(a, sealed, &b) || b.n < IV_BYTES + TAG_BYTES || b.n > SEALED_MAX)
+        return false;
+    const unsigned char *p = (const unsigned char *)b.p;
+    size_t len = b.n - IV_BYTES - TAG_BYTES;
+    unsigned char tag[TAG_BYTES], *text = arena_alloc(a, len + 1);
+    memcpy(tag, p + b.n - TAG_BYTES, TAG_BYTES);
+    EVP_CIPHER_CTX *ctx = sealer(key, id, p, 0);
+    bool ok = EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) &&
+              EVP_CipherUpdate(ctx, text, &n, p + IV_BYTES, (int)len) && EVP_CipherFinal_ex(ctx, text + len, &n) > 0;
+    EVP_CIPHER_CTX_free(ctx);
+    *out = str_n((char *)text, len);
+    return ok;
+}
+
 /* --- answers that are kept --- */
 
 static struct str headers_text(struct arena *a, const struct answer *an)
@@ -116,12 +174,14 @@ static struct str headers_text(struct arena *a, const struct answer *an)
     return text;
 }
 
-static void replay(struct answer *an, const struct api_reply *r)
+static bool replay(struct answer *an, const struct idempotency *k, const struct api_reply *r)
 {
-    struct str rest = r->headers, line;
+    struct str rest, body, line;
+    if (!unseal(an->r->arena, k->key, k->id, r->headers, &rest) || !unseal(an->r->arena, k->key, k->id, r->body, &body))
+        return false;
     an->status = r->status;
     an->type = arena_str(an->r->arena, r->type);
-    buf_add_str(&an->out, r->body);
+    buf_add_str(&an->out, body);
     while (str_split(&rest, '\n', &line)) {
         ptrdiff_t colon = str_find(line, ':');
         if (colon > 0)
@@ -129,6 +189,7 @@ static void replay(struct answer *an, const struct api_reply *r)
                           arena_str(an->r->arena, str_trim(str_n(line.p + colon + 1, line.n - (size_t)colon - 1))));
     }
     answer_header(an, S("Idempotent-Replayed"), S("true"));
+    return true;
 }
 
 static void refuse(struct cmd_call *c, enum err_code code, const char *text)
@@ -136,9 +197,10 @@ static void refuse(struct cmd_call *c, enum err_code code, const char *text)
     cmd_fail_as(c, code, FAIL_REASON, QUOTE_TEXT, "error", "%s", text);
 }
 
-static enum idempotency_verdict known_key(struct answer *an, struct cmd_call *c, const struct api_reply *mine,
+static enum idempotency_verdict known_key(struct answer *an, struct cmd_call *c, const struct idempotency *k,
                                           const struct api_reply *r)
 {
+    const struct api_reply *mine = k->mine;
     if (!secret_eq(r->request, mine->request)) {
         refuse(c, ERR_KEY_REUSED, "This Idempotency-Key was used for another call");
     } else if (!r->status && str_eq(r->run, mine->run)) {
@@ -151,8 +213,9 @@ static enum idempotency_verdict known_key(struct answer *an, struct cmd_call *c,
         cmd_fail_as(c, ERR_CONFLICT, FAIL_REASON, QUOTE_TEXT, "error",
                     "The call with this Idempotency-Key was carried out and answered with status %d; the answer was too large to "
                     "be kept", r->status);
+    } else if (!replay(an, k, r)) {
+        refuse(c, ERR_CONFLICT, "The call with this Idempotency-Key was carried out; the answer that was kept is damaged");
     } else {
-        replay(an, r);
         return IDEMPOTENCY_REPLAY;
     }
     return IDEMPOTENCY_FAILED;
@@ -183,6 +246,7 @@ enum idempotency_verdict idempotency_begin(struct answer *an, struct cmd_call *c
     k->mine = ARENA_NEW(an->r->arena, struct api_reply);
     *k->mine = (struct api_reply){.request = arena_str(an->r->arena, name_any_request(an, c, key)), .run = this_run()};
     k->id = arena_str(an->r->arena, name_key(c, key));
+    k->key = key;
     int64_t now = (int64_t)clock_wall_s();
     enum store_rc rc = api_reply_claim(c->arena, k->id, k->mine, now, now - IDEMPOTENCY_SECONDS, IDEMPOTENCY_COUNT, &found);
     if (rc == STORE_OK) {
@@ -190,7 +254,7 @@ enum idempotency_verdict idempotency_begin(struct answer *an, struct cmd_call *c
         return IDEMPOTENCY_RUN;
     }
     if (rc == STORE_CONFLICT)
-        return known_key(an, c, k->mine, &found);
+        return known_key(an, c, k, &found);
     if (rc == STORE_UNCERTAIN)
         api_reply_drop(k->id);
     store_error(rc, "Idempotency-Key", &err);
@@ -210,8 +274,8 @@ void idempotency_finish(struct answer *an, const struct cmd_call *c, struct idem
         bool fits = an->out.n <= IDEMPOTENCY_BODY_MAX;
         r->status = an->status;
         r->type = fits ? an->type : S("");
-        r->headers = headers_text(an->r->arena, an);
-        r->body = fits ? buf_str(&an->out) : S("");
+        r->headers = seal(an->r->arena, k->key, k->id, headers_text(an->r->arena, an));
+        r->body = fits ? seal(an->r->arena, k->key, k->id, buf_str(&an->out)) : S("");
         for (unsigned i = 0; i < FINISH_TRIES && (rc == STORE_UNAVAILABLE || rc == STORE_UNCERTAIN); i++)
             rc = api_reply_finish(k->id, r);
     }

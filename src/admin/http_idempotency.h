@@ -4,7 +4,8 @@
  * claimed on disk, and the answer is on disk before it is sent, so that a restart forgets neither; a call that a crash
  * interrupted is refused under its key instead of being carried out twice.
  *
- * Kept: the answer, and of the request only an HMAC under the key itself, which is not stored either. Limits below.
+ * Kept: the answer, sealed with the key, and of the request only an HMAC under it; the key itself is not stored. So the table
+ * alone tells nobody anything, as long as clients choose keys that cannot be guessed. Limits below.
  */
 #ifndef ADMIN_HTTP_IDEMPOTENCY_H
 #define ADMIN_HTTP_IDEMPOTENCY_H
@@ -19,7 +20,8 @@
 struct api_reply;
 
 struct idempotency {
-    struct str id; /* absent: the call has no key, or needs none */
+    struct str id;  /* absent: the call has no key, or needs none */
+    struct str key; /* as the client sent it */
     struct api_reply *mine;
 };
 

@@ -13,8 +13,7 @@ struct api_reply {
     struct str run;     /* the server's run that carries it out or did */
     int status;         /* HTTP; 0: there is no answer yet */
     struct str type;    /* of the body; empty: the body was too large to keep */
-    struct str headers; /* lines "Name: value" */
-    struct str body;
+    struct str headers, body; /* sealed by whoever keeps them (admin/http_idempotency.c) */
 };
 
 /*

@@ -143,16 +143,32 @@ ADMIN_CMD(oauth_list_tokens) = {
                                                             T_STRING("scope", NULL), T_STRING("expires_in", NULL))))}),
 };
 
+static int would_revoke(struct cmd_call *c) YIELDS;
+static int would_revoke(struct cmd_call *c)
+{
+    struct error err = ERROR_INIT;
+    struct oauth_token_row row;
+    enum store_rc rc = oauth_token_get(c->arena, arg_str(c, "token"), &row);
+    if (rc == STORE_OK)
+        cmd_would(c, arena_printf(c->arena, "token of %.*s", STR_ARG(row.owner)));
+    if (rc == STORE_OK || rc == STORE_NONE)
+        return 0;
+    store_error(rc, "token", &err);
+    return cmd_fail_error(c, &err);
+}
+
 static int oauth_revoke_token(struct cmd_call *c) YIELDS;
 static int oauth_revoke_token(struct cmd_call *c)
 {
     struct error err = ERROR_INIT;
     cmd_text(c, S(""));
+    if (c->dry_run)
+        return would_revoke(c);
     return oauth_revoke(arg_str(c, "token"), &err) < 0 ? cmd_fail_error(c, &err) : 0;
 }
 
 ADMIN_CMD(oauth_revoke_token) = {
-    .tags = "oauth", .where = RUNS_HERE, .secret = "token", .run = oauth_revoke_token,
+    .tags = "oauth", .where = RUNS_HERE, .flags = CMD_DRY_RUN, .secret = "token", .run = oauth_revoke_token,
     .brief = "Make an OAuth token worthless",
     .text = "From now on the token is refused, on every connection. A token that does not exist is no error.",
     SHAPES({.note = "changed in 22.05", ARGS(T_BINARY("token", NULL)), RESULT(T_RESTUPLE("res"))}),
@@ -208,8 +224,12 @@ static int oauth_remove_client(struct cmd_call *c) YIELDS;
 static int oauth_remove_client(struct cmd_call *c)
 {
     struct error err = ERROR_INIT;
-    enum store_rc rc = oauth_client_remove(arg_str(c, "client_id"));
+    struct oauth_client client;
+    struct str id = arg_str(c, "client_id");
+    enum store_rc rc = c->dry_run ? oauth_client_get(c->arena, id, &client) : oauth_client_remove(id);
     cmd_text(c, S(""));
+    if (c->dry_run && rc == STORE_OK)
+        cmd_would(c, arena_printf(c->arena, "client %.*s", STR_ARG(id)));
     if (rc == STORE_OK || rc == STORE_NONE)
         return 0;
     store_error(rc, "client", &err);
@@ -217,7 +237,7 @@ static int oauth_remove_client(struct cmd_call *c)
 }
 
 ADMIN_CMD(oauth_remove_client) = {
-    .tags = "oauth", .where = RUNS_HERE, .run = oauth_remove_client,
+    .tags = "oauth", .where = RUNS_HERE, .flags = CMD_DRY_RUN, .run = oauth_remove_client,
     .brief = "Forget an OAuth client",
     .text = "Tokens that were issued stay valid. A client that does not exist is no error.",
     SHAPES({ARGS(T_BINARY("client_id", NULL)), RESULT(T_RESTUPLE("res"))}),
