@@ -352,6 +352,24 @@ def test_stop_does_not_wait_for_a_slow_reader(new_server):
         server.stop()
 
 
+def test_many_at_once(server):
+    """More than the socket's backlog."""
+    tools = [subprocess.Popen([str(CTL), "--spool", str(server.spool), "register", f"many{i}", "localhost", "pw"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for i in range(100)]
+    failures = [(p.returncode, err) for p in tools for err in (p.communicate(timeout=DEADLINE)[1],) if p.returncode or err]
+    assert failures == []
+    assert sum(u.startswith("many") for u in done(run(server, "registered_users", "localhost")).split()) == 100
+
+
+def test_halt_has_no_answer(new_server):
+    for words, stdin in ((["halt"], None), (["-"], "halt\n")):
+        server = new_server().start()
+        r = run(server, *words, stdin=stdin)
+        assert (r.returncode, r.stdout, r.stderr) == (0, "", "")
+        server.wait_exit()
+        assert run(server, "status").returncode == 3
+
+
 def test_interrupt_ends_the_tool_only(server):
     with piped_batch(server, "--dump-api") as p:
         p.stdin.write(b"x\n" * 20)
