@@ -71,14 +71,14 @@ bool doc_by_name(struct buf *out, struct str name)
 {
     static const struct {
         struct str name;
-        void (*write)(struct buf *out);
+        void (*print)(struct buf *out);
     } kinds[] = {
         {{"markdown", 8}, markdown}, {{"tags", 4}, doc_markdown_tags}, {{"html", 4}, html},
         {{"man", 3}, doc_man},       {{"openapi", 7}, doc_openapi},    {{"json", 4}, help_dump_json},
     };
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (str_eq(kinds[i].name, name)) {
-            kinds[i].write(out);
+            kinds[i].print(out);
             return true;
         }
     return false;

@@ -114,6 +114,7 @@ static void answer_session(struct c2s *c, struct stanza **sp)
     stanza_end(&r);
 }
 
+static bool pass_hooks(struct c2s *c, struct stanza **sp) YIELDS;
 static bool pass_hooks(struct c2s *c, struct stanza **sp)
 {
     struct stanza_event ev = {.account = c->session->account, .session = c->session, .stanza = *sp};
@@ -268,6 +269,7 @@ static bool may_enter(struct c2s *c, struct stanza *s)
     return false;
 }
 
+static void on_bind(struct c2s *c, struct stanza *s) YIELDS;
 static void on_bind(struct c2s *c, struct stanza *s)
 {
     struct str res;
@@ -287,6 +289,7 @@ static void on_bind(struct c2s *c, struct stanza *s)
 }
 
 /* Before a resource is bound only the bind request may come (RFC 6120 §7.1). */
+static void before_bound(struct c2s *c, struct stanza **sp) YIELDS;
 static void before_bound(struct c2s *c, struct stanza **sp)
 {
     struct stanza *s = *sp;

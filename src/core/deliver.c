@@ -44,6 +44,7 @@ static unsigned deliver_to_all(struct account *a, struct stanza *s, bool negativ
     return n;
 }
 
+static void undelivered(struct account *a, struct stanza **s) YIELDS;
 static void undelivered(struct account *a, struct stanza **s)
 {
     struct stanza_event ev = {.account = a, .stanza = *s};
@@ -56,6 +57,7 @@ static void undelivered(struct account *a, struct stanza **s)
         stanza_end(s);
 }
 
+static void receive_message(struct account *a, struct stanza **sp) YIELDS;
 static void receive_message(struct account *a, struct stanza **sp)
 {
     struct stanza *s = *sp;
@@ -120,6 +122,7 @@ static void receive_iq(struct account *a, struct stanza **sp)
     }
 }
 
+static void receive(struct account *a, struct stanza *s) YIELDS;
 static void receive(struct account *a, struct stanza *s)
 {
     struct stanza_event ev = {.account = a, .stanza = s};
@@ -127,9 +130,7 @@ static void receive(struct account *a, struct stanza *s)
         router_bounce(&s, ERR_NO_HOST, NULL);
         return;
     }
-    fiber_no_yield_begin();
     enum hook_verdict v = hook_run_stanza_received(a->host, &ev);
-    fiber_no_yield_end();
     if (v == HOOK_STOP) {
         stanza_end(&s);
         return;
@@ -169,6 +170,7 @@ static struct stanza *next_waiting(struct account *a)
     return in->stanza;
 }
 
+static void receive_fiber(void *arg) YIELDS;
 static void receive_fiber(void *arg)
 {
     struct arrival first = *(struct arrival *)arg;

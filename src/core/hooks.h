@@ -1,6 +1,8 @@
 /*
  * Hook tables (core/hooks.def). Handlers borrow what the event points to; only the router ends a stanza. A handler runs on
- * the home shard of the account concerned and must not suspend (every hook of the list says so).
+ * the home shard of the account concerned. Whether it may suspend stands in the list: stanza_sent and session_opened run on the
+ * stream's own fiber, stanza_received and message_undelivered on the account's (core/deliver.c), so that waiting keeps order. After a
+ * suspension sessions are looked up again.
  */
 #ifndef CORE_HOOKS_H
 #define CORE_HOOKS_H
@@ -76,5 +78,11 @@ struct hook_entry {
 #include "core/hooks.def"
 #undef HOOK
 #undef STAGE
+
+/* Those that may suspend once more, for tools/yieldcheck. */
+enum hook_verdict hook_run_session_opened(unsigned host, struct session_event *event) YIELDS;
+enum hook_verdict hook_run_stanza_sent(unsigned host, struct stanza_event *event) YIELDS;
+enum hook_verdict hook_run_stanza_received(unsigned host, struct stanza_event *event) YIELDS;
+enum hook_verdict hook_run_message_undelivered(unsigned host, struct stanza_event *event) YIELDS;
 
 #endif

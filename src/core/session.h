@@ -60,8 +60,8 @@ void account_unpin(struct account *a);
 struct session *session_find(struct account *a, struct str resource);
 /* Adds a session to its account (made when needed). The resource must be free. The owner keeps it, then calls session_opened. */
 struct session *session_open(unsigned host, struct jid full, struct c2s *owner);
-/* Runs session_opened; a handler may end the session. */
-void session_opened(struct session *s);
+/* Runs session_opened; a handler may end the session. Not to be used afterwards without looking it up. */
+void session_opened(struct session *s) YIELDS;
 /*
  * Runs session_closed, tells the other resources (unavailable), takes it out of the tables. The memory of the session, and of
  * the account with its last one, stays until the end of the loop turn.
