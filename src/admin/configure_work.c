@@ -105,6 +105,15 @@ static enum adhoc_outcome add_user(struct configure_ask *k)
                                                   {"password", password->values[0]}, {NULL}});
 }
 
+static enum adhoc_outcome check_exists(struct configure_ask *k, struct jid jid) YIELDS;
+static enum adhoc_outcome check_exists(struct configure_ask *k, struct jid jid)
+{
+    enum adhoc_outcome o = run(k, "check_account", (struct argument[]){{"user", jid_user(jid)}, {"host", jid_host(jid)}, {NULL}});
+    if (o == ADHOC_FAILED && k->call->code == ERR_NOT_ALLOWED)
+        return adhoc_fail(k->call, ERR_NOT_FOUND, "There is no account %.*s", STR_ARG(jid_bare(jid)));
+    return o;
+}
+
 /* All addresses are looked at before the first account goes. */
 static enum adhoc_outcome delete_user(struct configure_ask *k) YIELDS;
 static enum adhoc_outcome delete_user(struct configure_ask *k)
@@ -117,6 +126,9 @@ static enum adhoc_outcome delete_user(struct configure_ask *k)
             return ADHOC_FAILED;
     if (all == 0)
         return adhoc_bad_payload(k->call, "No account is named");
+    for (size_t i = 0; i < all; i++)
+        if (check_exists(k, jids[i]) != ADHOC_DONE)
+            return ADHOC_FAILED;
     for (size_t i = 0; i < all; i++)
         if (run(k, "unregister", (struct argument[]){{"user", jid_user(jids[i])}, {"host", jid_host(jids[i])}, {NULL}}) !=
             ADHOC_DONE)
@@ -150,15 +162,6 @@ static enum adhoc_outcome change_password(struct configure_ask *k)
                                                          {"newpass", password->values[0]}, {NULL}});
 }
 
-static enum adhoc_outcome check_exists(struct configure_ask *k, struct jid jid) YIELDS;
-static enum adhoc_outcome check_exists(struct configure_ask *k, struct jid jid)
-{
-    enum adhoc_outcome o = run(k, "check_account", (struct argument[]){{"user", jid_user(jid)}, {"host", jid_host(jid)}, {NULL}});
-    if (o == ADHOC_FAILED && k->call->code == ERR_NOT_ALLOWED)
-        return adhoc_fail(k->call, ERR_NOT_FOUND, "There is no such account");
-    return o;
-}
-
 static enum adhoc_outcome last_login(struct configure_ask *k) YIELDS;
 static enum adhoc_outcome last_login(struct configure_ask *k)
 {
@@ -179,7 +182,7 @@ static void add_sessions(struct configure_ask *k, struct xml_el *x)
 {
     static const struct {
         const char *of, *type, *var, *label;
-    } parts[] = {{"ip", "list-multi", "ipaddresses", "IP addresses"}, {"resource", "text-multi", "onlineresources", "Resources"}};
+    } parts[] = {{"ip", "text-multi", "ipaddresses", "IP addresses"}, {"resource", "text-multi", "onlineresources", "Resources"}};
     const struct type *el = &k->last->shape->result->of[0];
     for (size_t p = 0; p < ARRAY_LEN(parts); p++) {
         struct xml_el *f = result_field(k, x, parts[p].type, parts[p].var, parts[p].label);

@@ -388,6 +388,8 @@ def test_delete_looks_at_all_addresses_first(server, boss):
     user = server.register()
     a = admin(boss, "delete-user", {"accountjids": [f"{user}@localhost", "x@no.such.host"]})
     assert a.condition == "bad-payload"
+    a = admin(boss, "delete-user", {"accountjids": [f"{user}@localhost", "nobody-there@localhost"]})
+    assert a.error == ("cancel", "item-not-found")
     assert server.api("check_account", user=user, host="localhost") == 0
 
 
