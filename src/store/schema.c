@@ -15,11 +15,14 @@ static const struct {
 #define AREA(name, table, columns) {name, table, columns, false},
 #define AREA_SHARED(name, table, columns) {name, table, columns, true},
 #define STEP(name, from, to, text_default, text_new)
+#define INDEX(name, on)
 #include "store/schema.def"
 #undef AREA
 #undef AREA_SHARED
 #undef STEP
+#undef INDEX
 #undef OAUTH_TABLES
+#undef API_REPLY_TABLE
 };
 
 static const struct step {
@@ -30,12 +33,29 @@ static const struct step {
 #define AREA(name, table, columns)
 #define AREA_SHARED(name, table, columns)
 #define STEP(name, from, to, text_default, text_new) {name, from, to, text_default, text_new},
+#define INDEX(name, on)
 #include "store/schema.def"
 #undef AREA
 #undef AREA_SHARED
 #undef STEP
+#undef INDEX
 #undef OAUTH_TABLES
+#undef API_REPLY_TABLE
 };
+
+static const char own_indexes[] = ""
+#define AREA(name, table, columns)
+#define AREA_SHARED(name, table, columns)
+#define STEP(name, from, to, text_default, text_new)
+#define INDEX(name, on) "CREATE INDEX IF NOT EXISTS " name " ON " on ";"
+#include "store/schema.def"
+#undef AREA
+#undef AREA_SHARED
+#undef STEP
+#undef INDEX
+#undef OAUTH_TABLES
+#undef API_REPLY_TABLE
+    ;
 
 static int64_t newest(const char *area)
 {
@@ -164,7 +184,8 @@ static int ensure_all(struct sql_conn *c, struct error *err)
     for (size_t i = 0; i < ARRAY_LEN(areas); i++)
         if (ensure_area(c, i, err) != 0)
             return -1;
-    return 0;
+    rc = c->driver->exec(c, own_indexes);
+    return rc == SQL_DONE ? 0 : sql_error(c, rc, "own indexes", err);
 }
 
 int schema_ensure(struct sql_conn *c, struct error *err)

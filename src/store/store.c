@@ -167,6 +167,8 @@ int store_error(enum store_rc rc, const char *what, struct error *err)
         return err_set(err, ERR_UNCERTAIN, "%s: the write may or may not have happened", what);
     case STORE_REFUSED:
         return err_set(err, ERR_NOT_ACCEPTABLE, "%s: text that cannot be stored", what);
+    case STORE_LIMIT:
+        return err_set(err, ERR_NOT_ALLOWED, "%s: there are as many as there may be", what);
     default:
         return err_set(err, ERR_UNAVAILABLE, "%s: storage unavailable", what);
     }

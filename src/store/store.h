@@ -15,7 +15,8 @@ enum store_rc {
     STORE_CONFLICT,    /* the row is there already */
     STORE_UNAVAILABLE, /* nothing was done: database gone, locked, disk full */
     STORE_UNCERTAIN,   /* the write may or may not have happened (connection lost in commit) */
-    STORE_REFUSED      /* nothing was done: a text with a NUL or not UTF-8, or too long for its column */
+    STORE_REFUSED,     /* nothing was done: a text with a NUL or not UTF-8, or too long for its column */
+    STORE_LIMIT        /* nothing was done: there are as many rows as the caller allows */
 };
 
 struct store_config {

@@ -67,11 +67,23 @@ static void accepted(const char *path, bool multihost)
     store_stop();
 }
 
-#define ALL_VERSIONS(auth) "cjabberd_api_reply 1;ejabberd_auth_sql " auth ";ejabberd_oauth_sql 1;mod_last_sql 1;"
+#define ALL_VERSIONS(auth)                                                                                               \
+    "cj_job 1;cj_sm 1;cjabberd_api_reply 1;ejabberd_auth_sql " auth ";ejabberd_oauth_sql 1;mod_announce_sql 1;"           \
+    "mod_last_sql 1;mod_offline_sql 1;mod_privacy_sql 1;mod_private_sql 1;mod_roster_sql 1;mod_shared_roster_sql 1;"      \
+    "mod_vcard_sql 1;"
 #define VERSIONS "SELECT module || ' ' || version FROM schema_version ORDER BY module"
-#define LAYOUT "SELECT p.name || ' ' || p.type || ' ' || p.\"notnull\" || ' ' || coalesce(p.dflt_value, '-') || ' ' || p.pk" \
-               " FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.name IN ('users', 'last', 'schema_version')" \
-               " ORDER BY m.name, p.cid"
+#define TABLES                                                                                                           \
+    "('users', 'last', 'schema_version', 'oauth_token', 'oauth_client', 'rosterusers', 'rostergroups', 'roster_version',"  \
+    " 'spool', 'vcard', 'vcard_search', 'private_storage', 'privacy_default_list', 'privacy_list', 'privacy_list_data',"   \
+    " 'motd', 'sr_group', 'sr_user')"
+#define LAYOUT                                                                                                           \
+    "SELECT m.name || ' ' || p.name || ' ' || p.type || ' ' || p.\"notnull\" || ' ' || coalesce(p.dflt_value, '-') || ' ' || p.pk" \
+    " FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.name IN " TABLES " ORDER BY m.name, p.cid"
+/* Names, uniqueness and columns; the one of ours is marked by its name. */
+#define INDEXES                                                                                                          \
+    "SELECT m.name || ' ' || l.name || ' ' || l.\"unique\" || ' ' || i.seqno || ' ' || coalesce(i.name, '-') FROM sqlite_master m" \
+    " JOIN pragma_index_list(m.name) l JOIN pragma_index_info(l.name) i WHERE m.name IN " TABLES                          \
+    " AND l.name NOT LIKE 'i_cj_%' ORDER BY m.name, l.name, i.seqno"
 
 static void created(void **state)
 {
@@ -109,6 +121,7 @@ static void same_as_ejabberds(void **state)
         const char *own = in_dir(multihost ? "own-new" : "own-default");
         accepted(own, multihost);
         CHECK_STR(raw_read(a, own, LAYOUT), raw_read(a, unpacked(samples[multihost]), LAYOUT));
+        CHECK_STR(raw_read(a, own, INDEXES), raw_read(a, in_dir(samples[multihost]), INDEXES));
     }
     arena_release(&a);
 }
@@ -191,16 +204,22 @@ static void damaged_table(void **state)
 {
     struct store_config cfg = config_of(in_dir("db"), false);
     struct error err = ERROR_INIT;
-    static char junk[65536];
+    static char junk[4096];
+    struct arena *a = arena_new();
+    struct str root;
+    int64_t page;
 
     accepted(cfg.path, false);
     raw_exec(cfg.path, "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
                        " INSERT INTO users (username, type, password) SELECT printf('u%04d', i), 1, 'secret' FROM n");
     memset(junk, 0xfe, sizeof(junk));
-    write_file(cfg.path, "r+", 6 * 4096, junk, sizeof(junk));
+    root = raw_read(a, cfg.path, "SELECT rootpage FROM sqlite_master WHERE name = 'users'");
+    CHECK(str_to_i64(str_n(root.p, root.n - 1), &page));
+    write_file(cfg.path, "r+", (page - 1) * (long)sizeof(junk), junk, sizeof(junk));
     CHECK_INT(store_start(&cfg, &err), 0);
     run_on_fiber(1, damaged_later, NULL);
     store_stop();
+    arena_release(&a);
 }
 
 static void locked(void **state)

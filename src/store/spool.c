@@ -1,0 +1,241 @@
+/* Table `spool`. Suspends: everything public; the rest runs on the reader threads and the writer. */
+#include "store/spool.h"
+
+#include "store/spool_inner.h"
+
+#define LOOK_AT_MAX 10000
+#define EXPIRE_MARK "jabber:x:expire"
+
+static bool read_message(const struct sql_query *q, struct rows *r, void *row_out)
+{
+    struct spool_message *m = row_out;
+
+    m->id = sql_int(q, 0);
+    m->stored_s = store_time_parse(sql_text(q, 1));
+    m->user = arena_str(r->a, sql_text(q, 2));
+    m->xml = arena_str(r->a, sql_text(q, 3));
+    return true;
+}
+
+enum store_rc spool_add_in(struct sql_conn *c, struct str host, struct str user, struct str xml, int64_t stored_s, uint64_t max)
+{
+    char time[STORE_TIME_LEN];
+    int64_t have = 0;
+    enum store_rc rc = STORE_OK;
+
+    if (max && max <= INT64_MAX) {
+        rc = row_int(c, STMT_spool_full, SQL_ARGS(V_STR(host), V_STR(user), V_INT((int64_t)max)), &have);
+        if (rc == STORE_OK && (uint64_t)have >= max)
+            rc = STORE_LIMIT;
+    }
+    if (rc != STORE_OK)
+        return rc;
+    return sql_run(c, STMT_spool_add, SQL_ARGS(V_STR(host), V_STR(user), V_STR(xml), V_STR(store_time_format(time, stored_s))), NULL);
+}
+
+struct add {
+    struct str host, user, xml;
+    int64_t stored_s;
+    uint64_t max;
+};
+
+static enum store_rc add(struct sql_conn *c, void *arg)
+{
+    const struct add *j = arg;
+
+    return spool_add_in(c, j->host, j->user, j->xml, j->stored_s, j->max);
+}
+
+enum store_rc spool_add(struct str host, struct str user, struct str xml, int64_t stored_s, uint64_t max)
+{
+    struct add j = {host, user, xml, stored_s, max};
+
+    return owner_ok(host, user) && store_text_ok(xml) ? store_write(add, &j) : STORE_REFUSED;
+}
+
+enum store_rc spool_count(struct str host, struct str user, uint64_t *out)
+{
+    struct rows r = ROWS(int64_t, STMT_spool_count, read_int, V_STR(host), V_STR(user));
+    const int64_t *n = rows_next(&r);
+
+    *out = n ? (uint64_t)*n : 0;
+    return rows_end(&r);
+}
+
+enum store_rc spool_get(struct arena *a, struct str host, struct str user, int64_t id, struct spool_message *out)
+{
+    struct rows r = ROWS(struct spool_message, STMT_spool_get, read_message, V_STR(host), V_STR(user), V_INT(id));
+
+    return rows_one(a, &r, out);
+}
+
+static void behind(struct rows *r, const void *last)
+{
+    const struct spool_message *m = last;
+
+    r->args[2] = V_INT(m->id);
+}
+
+enum store_rc spool_each(struct str host, struct str user, int64_t after,
+                         bool (*fn)(const struct spool_message *m, void *arg) YIELDS, void *arg)
+{
+    struct rows r = ROWS(struct spool_message, STMT_spool_after, read_message, V_STR(host), V_STR(user), V_INT(after), V_INT(0));
+    const struct spool_message *m;
+
+    r.advance = behind;
+    while ((m = rows_next(&r)) && fn(m, arg))
+        continue;
+    return rows_end(&r);
+}
+
+static enum store_rc removed(enum store_rc rc, int64_t n, uint64_t *out)
+{
+    *out = rc == STORE_OK ? (uint64_t)n : 0;
+    return rc == STORE_OK && n == 0 ? STORE_NONE : rc;
+}
+
+enum store_rc spool_remove_upto(struct str host, struct str user, int64_t id, uint64_t *removed_out)
+{
+    int64_t n = 0;
+    enum store_rc rc = ops_write(OPS(SQL_OP(STMT_spool_delete_upto, V_STR(host), V_STR(user), V_INT(id))), &n);
+
+    return removed(rc, n, removed_out);
+}
+
+enum store_rc spool_remove_all(struct str host, struct str user, uint64_t *removed_out)
+{
+    int64_t n = 0;
+    enum store_rc rc = ops_write(OPS(SQL_OP(STMT_spool_delete_all, V_STR(host), V_STR(user))), &n);
+
+    return removed(rc, n, removed_out);
+}
+
+struct removal {
+    struct str host, user;
+    const int64_t *ids;
+    size_t n;
+    int64_t removed;
+};
+
+static enum store_rc remove_ids(struct sql_conn *c, void *arg)
+{
+    struct removal *j = arg;
+    enum store_rc rc = STORE_OK;
+    int64_t touched;
+
+    j->removed = 0;
+    for (size_t i = 0; rc == STORE_OK && i < j->n; i++) {
+        rc = sql_run(c, STMT_spool_delete, SQL_ARGS(V_STR(j->host), V_STR(j->user), V_INT(j->ids[i])), &touched);
+        j->removed += touched;
+    }
+    return rc;
+}
+
+enum store_rc spool_remove(struct str host, struct str user, const int64_t *ids, size_t n, uint64_t *removed_out)
+{
+    struct removal j = {.host = host, .user = user, .ids = ids, .n = n};
+    enum store_rc rc = owner_ok(host, user) ? store_write(remove_ids, &j) : STORE_NONE;
+
+    return removed(rc, j.removed, removed_out);
+}
+
+/* --- cleaning up a host --- */
+
+static bool has_mark(struct str xml)
+{
+    return xml.n && memmem(xml.p, xml.n, EXPIRE_MARK, sizeof(EXPIRE_MARK) - 1);
+}
+
+/* Of a row that is left out only the id is kept. */
+static bool read_sweep(const struct sql_query *q, struct rows *r, void *row_out)
+{
+    const struct spool_sweep *s = r->ctx;
+    struct spool_message *m = row_out;
+
+    m->id = sql_int(q, 0);
+    if (q->conn->multihost && !str_eq(sql_text(q, 4), s->host))
+        return false;
+    if (s->before_s && store_time_parse(sql_text(q, 1)) >= s->before_s)
+        return false;
+    if (s->expiring && !has_mark(sql_text(q, 3)))
+        return false;
+    return read_message(q, r, row_out);
+}
+
+static void next_piece(struct rows *r, const void *last)
+{
+    const struct spool_message *m = last;
+
+    r->args[0] = V_INT(m->id);
+}
+
+static enum store_rc remove_swept(struct sql_conn *c, void *arg)
+{
+    struct removal *j = arg;
+    enum store_rc rc = STORE_OK;
+    int64_t touched;
+
+    j->removed = 0;
+    for (size_t i = 0; rc == STORE_OK && i < j->n; i++) {
+        rc = sql_run(c, STMT_spool_delete_id, SQL_ARGS(V_INT(j->ids[i])), &touched);
+        j->removed += touched;
+    }
+    return rc;
+}
+
+/* A page that is in r, to the end. */
+static enum store_rc sweep_page(struct spool_sweep *s, struct rows *r) YIELDS;
+static enum store_rc sweep_page(struct spool_sweep *s, struct rows *r)
+{
+    const struct spool_message *m = (const struct spool_message *)(void *)r->rows;
+    int64_t *ids = ARENA_ARRAY(r->a, int64_t, r->n + 1);
+    struct removal j = {.ids = ids};
+    enum store_rc rc = STORE_OK;
+
+    for (size_t i = 0; i < r->n; i++)
+        if (!s->doomed || s->doomed(&m[i], s->arg))
+            ids[j.n++] = m[i].id;
+    if (j.n)
+        rc = store_write(remove_swept, &j);
+    if (rc == STORE_OK)
+        s->removed += (uint64_t)j.removed;
+    return rc;
+}
+
+static enum store_rc fetch_piece(struct sql_conn *c, void *arg)
+{
+    return rows_fetch(c, arg);
+}
+
+enum store_rc spool_sweep(struct spool_sweep *s, size_t look_at)
+{
+    struct rows r = ROWS(struct spool_message, STMT_spool_scan, read_sweep, V_INT(s->at), V_INT(0));
+    enum store_rc rc;
+
+    r.advance = next_piece;
+    r.ctx = s;
+    r.page = look_at && look_at < LOOK_AT_MAX ? look_at : LOOK_AT_MAX;
+    rc = store_read(fetch_piece, &r);
+    if (rc == STORE_OK && r.n)
+        rc = sweep_page(s, &r);
+    if (rc == STORE_OK) {
+        s->done = !r.more;
+        if (r.looked_at)
+            s->at = ((const struct spool_message *)r.last)->id;
+    }
+    rows_end(&r);
+    return rc;
+}
+
+enum store_rc spool_sweep_count(const struct spool_sweep *s, uint64_t *out)
+{
+    struct rows r = ROWS(struct spool_message, STMT_spool_scan, read_sweep, V_INT(s->at), V_INT(0));
+
+    r.advance = next_piece;
+    r.ctx = s;
+    r.page = LOOK_AT_MAX;
+    *out = 0;
+    while (rows_page(&r))
+        *out += r.n;
+    return rows_end(&r);
+}
