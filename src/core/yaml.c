@@ -248,7 +248,7 @@ struct yaml *yaml_parse(struct arena *a, const char *file, struct str text, stru
 
 static int read_file(const char *file, struct buf *out, struct error *err)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0)
         return err_set(err, ERR_CONFIG, "%s: cannot be opened: %s", file, strerror(errno));
     struct stat st;

@@ -2,6 +2,7 @@
 import base64
 import http.client
 import json
+import os
 
 import pytest
 
@@ -223,3 +224,10 @@ def test_wrong_questions(server, tmp_path):
     assert explain(server, "registr") == (400, "argument command: there is no command 'registr'; the nearest is 'register'")
     assert explain(server, caller="@")[0] == 400 and explain(server, ip="1.2.3")[0] == 400
     assert explain(server, file=tmp_path / "missing.yml")[0] == 400
+
+
+def test_only_files_are_read(server, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert explain(server, file=tmp_path / "pipe") == (400, f"{tmp_path}/pipe: not a file")
+    assert explain(server, file=tmp_path)[0] == 400
+    assert explain(server, file="/dev/zero") == (400, "/dev/zero: not a file")
