@@ -28,7 +28,8 @@ enum contrib_state config_contrib(const struct loader *l, struct str name)
     char root[CONTRIB_PATH_MAX];
     bool rooted = contrib_root(l->env ? l->env->spool_dir : NULL, root) == 0;
     enum contrib_state s = rooted ? contrib_state(root, name) : CONTRIB_UNKNOWN;
-    size_t n = s == CONTRIB_UNKNOWN && contrib_name_valid(name) ? opt_list(l->config->global, "install_contrib_modules", &wanted) : 0;
+    bool look = s == CONTRIB_UNKNOWN && contrib_name_valid(name);
+    size_t n = look ? opt_list(l->config->global, "install_contrib_modules", &wanted) : 0;
     while (n--)
         if (str_eq(wanted[n], name))
             return CONTRIB_AVAILABLE;

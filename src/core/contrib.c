@@ -16,6 +16,7 @@
 #include "rt/pool.h"
 #include "rt/shard.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -562,9 +563,8 @@ static void load_installed(void *arg, const char *name, const char *dir)
     int rc = name_job(&j, name) == 0 ? load_from(&j, dir) : -1;
     if (rc == 0)
         rc = start_one(&j, false);
-    else if (!st->check && j.err.code != ERR_IO) {
-        struct error why = j.err; /* most often a server with other headers than before */
-        LOG(NOTICE, "module", NULL, "compiling %s again: %s", name, why.text);
+    else if (!st->check) { /* most often a server with other headers than before */
+        LOG(NOTICE, "module", NULL, "compiling %s again: %s", name, j.err.text);
         j.err = ERROR_INIT;
         snprintf(j.source, sizeof(j.source), "%s", dir);
         rc = step_prepare(&j) == 0 ? start_one(&j, true) : -1;
@@ -600,11 +600,18 @@ static void install_wanted(struct starting *st)
     }
 }
 
+/* Of the last run, or of one that was killed in the middle of a change. */
 static void clear_leftovers(const char *root)
 {
     char path[CONTRIB_PATH_MAX];
     if (contrib_path(path, root, "running", NULL) == 0)
         tree_remove(path);
+    DIR *d = opendir(root);
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;)
+        if (strncmp(e->d_name, ".work-", 6) == 0 && contrib_path(path, root, e->d_name, NULL) == 0)
+            tree_remove(path);
+    if (d)
+        closedir(d);
 }
 
 int contrib_start(const struct config *c, const char *spool, bool check, struct error *err)

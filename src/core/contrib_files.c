@@ -111,11 +111,8 @@ int tree_remove(const char *path)
     return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT ? 0 : -1;
 }
 
-static void sync_parent(const char *path)
+static void sync_folder(const char *dir)
 {
-    char dir[CONTRIB_PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         fsync(fd);
@@ -123,9 +120,17 @@ static void sync_parent(const char *path)
     }
 }
 
+static void sync_parent(const char *path)
+{
+    char dir[CONTRIB_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    sync_folder(dir);
+}
+
 int tree_replace(const char *ready, const char *there, struct error *err)
 {
-    sync_parent(there);
+    sync_folder(ready);
     if (renameat2(AT_FDCWD, ready, AT_FDCWD, there, RENAME_EXCHANGE) == 0) {
         sync_parent(there);
         tree_remove(ready); /* now the old one */

@@ -1,8 +1,11 @@
 """Contributed modules: the whole life through HTTP and the tool, failures that change nothing, traffic while modules are replaced."""
+import contextlib
 import http.client
 import json
+import os
 import pathlib
 import re
+import select
 import shutil
 import subprocess
 import threading
@@ -11,7 +14,7 @@ import urllib.parse
 import pytest
 
 from server import BUILD, DEADLINE, ROOT, ApiError
-from xmppstream import error_of, local, q
+from xmppstream import error_of, local, q, until
 
 CONTRIB = ROOT / "contrib"
 
@@ -405,6 +408,52 @@ def test_leftovers_of_a_crash(new_server, streams):
     s.start()
     assert ask(streams(s.login())) == "one"
     assert len(list((s.spool / "modules" / "running").iterdir())) == 1
+
+
+def test_object_is_missing(new_server, streams):
+    """A backup without what can be made again."""
+    s = new_server().start()
+    write_module(sources(s))
+    assert s.api("module_install", module="mod_probe") == 0
+    s.stop()
+    (installed(s) / "mod_probe.so").unlink()
+    (s.spool / "modules" / ".work-mod_old").mkdir()
+    s.start()
+    assert ask(streams(s.login())) == "one"
+    assert not list((s.spool / "modules").glob(".work*"))
+
+
+def test_stop_while_compiling(new_server, tmp_path):
+    """A compiler that does not end holds up neither the server's end nor other commands, and is ended with the server."""
+    compiler, pid = tmp_path / "compiler", tmp_path / "pid"
+    compiler.write_text(f"#!/bin/sh\necho $$ > {pid}.new\nmv {pid}.new {pid}\nexec sleep 100000\n")
+    compiler.chmod(0o755)
+    s = new_server(lambda c: c.update(contrib_compiler=str(compiler))).start()
+    write_module(sources(s))
+
+    def install():
+        with contextlib.suppress(OSError, http.client.HTTPException, ApiError):
+            s.api("module_install", module="mod_probe")
+    waiting = threading.Thread(target=install)
+    waiting.start()
+    until(pid.exists, "the compiler runs")
+    fd = os.pidfd_open(int(pid.read_text()))
+    assert s.api("modules_installed") == {} and s.api("status")
+    s.stop()
+    waiting.join()
+    assert select.select([fd], [], [], DEADLINE)[0], "the compiler outlives the server"
+    os.close(fd)
+    s.config["contrib_compiler"] = "cc"
+    s.start()
+    assert s.api("module_install", module="mod_probe") == 0
+
+
+def test_names_of_the_server_itself(new_server):
+    s = new_server().start()
+    write_module(sources(s), "mod_ping")
+    assert "the name of a module of the server itself" in refused(s, "module_install", module="mod_ping")
+    write_module(sources(s), "mod_roster")
+    assert "the name of a module of the server itself" in refused(s, "module_check", module="mod_roster")
 
 
 # --- options ---
