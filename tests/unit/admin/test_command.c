@@ -65,7 +65,8 @@ static void test_flaws(void **state)
     d = (struct admin_cmd){.tags = "t", .brief = "b",
                            SHAPES({NO_ARGS, SHOWS("one"), RESULT(T_TUPLE("r", T_STRING("a", NULL), T_STRING("b", NULL)))})};
     assert_string_equal(command_flaw(&d), "what the example shows does not fit the result");
-    d = (struct admin_cmd){.tags = "t", .brief = "b", SHAPES({ARGS(T_STRING("a", NULL), T_STRING("a", NULL)), RESULT(T_RESCODE("r"))})};
+    d = (struct admin_cmd){.tags = "t", .brief = "b",
+                           SHAPES({ARGS(T_STRING("a", NULL), T_STRING("a", NULL)), RESULT(T_RESCODE("r"))})};
     assert_string_equal(command_flaw(&d), "two arguments have one name");
 }
 
