@@ -37,6 +37,7 @@ struct module_set {
     struct arena *arena; /* owns the set; its count is the set's */
     size_t n;
     const struct module *modules[MODULE_MAX]; /* by name */
+    uint16_t at[MODULE_MAX];                  /* position + 1 of the module of a slot; 0: none */
     /* By hook, in stage order; within a stage by module name, so that the order never depends on the linker. */
     struct hook_handler *handlers[HOOK__COUNT];
     unsigned handlers_n[HOOK__COUNT];
@@ -140,21 +141,13 @@ static void make_hooks(struct module_set *s)
             place_hook(s, e, s->modules[i]->slot);
 }
 
-static const char *owner_of(const struct module_set *s, unsigned slot)
-{
-    for (size_t i = 0; i < s->n; i++)
-        if (s->modules[i]->slot == slot)
-            return s->modules[i]->name;
-    return "?";
-}
-
 static int place_iq(struct module_set *s, const struct module *m, const struct iq_entry *e, struct error *err)
 {
     const char *uri = e->uri ? e->uri : token_str(e->ns).p;
     for (size_t i = 0; i < s->iqs_n; i++) {
         const struct iq_entry *o = s->iqs[i].entry;
         if (o->to == e->to && strcmp(uri, o->uri ? o->uri : token_str(o->ns).p) == 0)
-            return err_set(err, ERR_CONFLICT, "%s and %s both answer namespace '%s'", owner_of(s, s->iqs[i].slot), m->name, uri);
+            return err_set(err, ERR_CONFLICT, "%s and %s both answer namespace '%s'", s->modules[s->at[s->iqs[i].slot] - 1]->name, m->name, uri);
     }
     if (!e->uri)
         s->iq_at[e->to][e->ns] = (uint16_t)(s->iqs_n + 1);
@@ -194,6 +187,8 @@ static struct module_set *set_new(const struct module *const *modules, size_t n,
             err_set(err, ERR_CONFLICT, "%s: there is a module of this name already", s->modules[i]->name);
             goto fail;
         }
+    for (size_t i = 0; i < n; i++)
+        s->at[s->modules[i]->slot] = (uint16_t)(i + 1);
     if (make_iqs(s, err) != 0)
         goto fail;
     make_hooks(s);
@@ -304,16 +299,18 @@ bool module_loaded(unsigned host, const struct module *m)
     return slot_loaded(host, m->slot);
 }
 
+/* Is it this very table that is in force, not an older or a newer one of its name? */
+static bool has(const struct view *v, const struct module *m)
+{
+    return v->set && v->set->at[m->slot] && v->set->modules[v->set->at[m->slot] - 1] == m;
+}
+
 const struct options *module_options(unsigned host, const struct module *m)
 {
-    if (!slot_loaded(host, m->slot))
-        return NULL;
+    bool on = slot_loaded(host, m->slot) && has(&view, m);
     if (!m->contrib)
-        return config_module(&view.config->hosts[host], str_of(m->name));
-    for (size_t i = 0; i < view.set->n; i++)
-        if (view.set->modules[i]->slot == m->slot)
-            return view.options[host * view.set->n + i];
-    return NULL;
+        return on ? config_module(&view.config->hosts[host], str_of(m->name)) : NULL;
+    return on ? view.options[host * view.set->n + view.set->at[m->slot] - 1] : m->contrib->own;
 }
 
 const struct iq_entry *module_iq(unsigned host, enum iq_to to, enum token ns)
@@ -435,14 +432,6 @@ static bool same_hosts(const struct view *a, const struct view *b)
         if (!str_eq(a->config->hosts[h].name, b->config->hosts[h].name))
             return false;
     return true;
-}
-
-static bool has(const struct view *v, const struct module *m)
-{
-    for (size_t i = 0; v->set && i < v->set->n; i++)
-        if (v->set->modules[i] == m)
-            return true;
-    return false;
 }
 
 /* Hosts where a module of `of` is on there and not in `other`. */

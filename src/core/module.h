@@ -89,7 +89,10 @@ const struct module *module_find(struct str name);
 void module_apply_config(const struct config *c);
 void module_shard_stop(void);
 bool module_loaded(unsigned host, const struct module *m);
-/* Of a module on a host where it is loaded (NULL elsewhere). Ask each time: a reload makes new ones. */
+/*
+ * Of a module on a host. Ask each time: a reload makes new ones. Where the table is not in force (its code waited while it was
+ * replaced) a contributed module gets its defaults, a built-in one NULL.
+ */
 const struct options *module_options(unsigned host, const struct module *m);
 /* NULL when nobody answers this namespace there. */
 const struct iq_entry *module_iq(unsigned host, enum iq_to to, enum token ns);

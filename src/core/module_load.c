@@ -86,14 +86,18 @@ static int make_group(const struct module *m, struct opt_group *g, struct error 
     if (n)
         memcpy(v, m->options, n * sizeof *v);
     qsort(v, n, sizeof *v, by_option);
-    *g = (struct opt_group){m->name, OPT_MODULE, v, n};
-    for (unsigned i = 1; i < n; i++)
-        if (strcmp(v[i - 1].name, v[i].name) == 0) {
-            err_set(err, ERR_CONFIG, "%s: option '%s' is declared twice", m->name, v[i].name);
-            free(v);
-            return -1;
-        }
-    return 0;
+    int rc = 0;
+    for (unsigned i = 0; i < n && rc == 0; i++) {
+        if (i && strcmp(v[i - 1].name, v[i].name) == 0)
+            rc = err_set(err, ERR_CONFIG, "%s: option '%s' is declared twice", m->name, v[i].name);
+        else if (v[i].def && v[i].def[0] == '=') /* there is not always a configuration to follow it in */
+            rc = err_set(err, ERR_CONFIG, "%s: the default of option '%s' may not follow another option", m->name, v[i].name);
+    }
+    if (rc == 0)
+        *g = (struct opt_group){m->name, OPT_MODULE, v, n};
+    else
+        free(v);
+    return rc;
 }
 
 static int check_module(const struct module *m, const char *name, struct error *err)
@@ -187,11 +191,14 @@ static int read_defaults(struct arena *a, const char *file, const char *name, co
 
 static int contribute(struct module *m, const char *defaults, const uint64_t id[5], struct error *err)
 {
+    static const struct vhost nowhere = {.name = {"localhost", 9}};
     struct arena *a = arena_new(); /* as long-lived as the code */
     struct module_contrib *c = ARENA_NEW(a, struct module_contrib);
     c->arena = a;
     memcpy(c->file, id, sizeof c->file);
-    if (make_group(m, &c->group, err) != 0 || read_defaults(a, defaults, m->name, &c->defaults, err) != 0) {
+    if (make_group(m, &c->group, err) != 0 || read_defaults(a, defaults, m->name, &c->defaults, err) != 0 ||
+        config_module_options(a, &c->group, NULL, &nowhere, &c->own, err) != 0) {
+        free((void *)(uintptr_t)c->group.defs);
         arena_release(&a);
         return -1;
     }

@@ -14,6 +14,7 @@ struct module_contrib {
     struct arena *arena;         /* holds this and the defaults */
     struct opt_group group;      /* the module's options, sorted */
     const struct yaml *defaults; /* conf/NAME.yml, used when the configuration names the module nowhere; may be NULL */
+    const struct options *own;   /* the defaults of the options */
     uint64_t file[5];            /* what the shared object was on disk when it was read */
 };
 

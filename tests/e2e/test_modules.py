@@ -678,6 +678,26 @@ def test_two_at_once(new_server, streams):
     assert gone == [0, 0] and ask(ann) == ask(ann, "mod_second") == "service-unavailable"
 
 
+def test_old_code_wakes_up(new_server, streams):
+    """A handler waits while its module is replaced by one with other options, and then goes: it ends in its own code."""
+    s = new_server().start()
+    slow = lambda t: t.replace("fiber_sleep(10)", "fiber_sleep(700)")
+    write_module(sources(s), change=slow)
+    assert s.api("module_install", module="mod_probe") == 0
+    ann, bob = streams(s.login(presence=True)), streams(s.login(presence=True))
+    question = "<iq type='get' id='slow' to='{}'><word xmlns='urn:example:mod_probe'/></iq>"
+    ann.send(question.format(ann.bare))
+    ann.ping()  # the question has been read
+    write_module(sources(s), word="two", change=lambda t: slow(t.replace('"size"', '"length"')))
+    assert s.api("module_upgrade", module="mod_probe") == 0
+    word = ann.expect_id("slow").find("{urn:example:mod_probe}word")
+    assert word.text == "one" and word.get("size") == "5"
+    bob.send(question.format(bob.bare))
+    assert s.api("module_uninstall", module="mod_probe") == 0
+    assert bob.expect_id("slow") is not None
+    ann.ping()
+
+
 RELOADS = 50
 
 

@@ -49,7 +49,9 @@ static const struct hook_entry ping_hooks[] = {ON(stanza_received, FILTER, ping_
 MODULE(ping_module) = {.name = "mod_ping", .iqs = ping_iqs, .hooks = ping_hooks};
 
 static const struct opt_def guest_options[] = {{"size", "int(1,9)", "3", OPT_INT, 0}};
-static const struct module_contrib guest_contrib = {.group = {"mod_guest", OPT_MODULE, guest_options, 1}};
+static const struct opt_group guest_group = {"mod_guest", OPT_MODULE, guest_options, 1};
+static const struct options guest_own = {.group = &guest_group};
+static const struct module_contrib guest_contrib = {.group = {"mod_guest", OPT_MODULE, guest_options, 1}, .own = &guest_own};
 static const struct iq_entry guest_iqs[] = {{IQ_TO_SERVER, TOK_NONE, false, answer, URI}, {0}};
 static const struct hook_entry first_hooks[] = {ON(stanza_received, FILTER, first_filter), {0}};
 static const struct hook_entry second_hooks[] = {ON(stanza_received, FILTER, second_filter), {0}};
@@ -117,6 +119,7 @@ static void life_body(void *arg)
     change(&first, &second);
     CHECK_STR(str_of(trail), S("-first0 -first1 +second0 +second1 "));
     CHECK_INT(first.slot, second.slot);
+    CHECK(module_options(0, &first) == &guest_own && module_options(0, &second) != &guest_own); /* old code that waited */
     CHECK_STR(str_of(run(1)), S("second0 ping0 ")); /* mod_guest before mod_ping */
     on_shard(1, see_second, NULL);
 
@@ -142,7 +145,7 @@ static void configured_body(void *arg)
     trail[0] = 0;
     im_install(named); /* named for one host: only there, with its options */
     CHECK_STR(str_of(trail), S("-first0 "));
-    CHECK(!module_loaded(0, &first) && !module_options(0, &first));
+    CHECK(!module_loaded(0, &first) && module_options(0, &first) == &guest_own);
     CHECK_INT(opt_int(module_options(1, &first), "size"), 7);
 
     trail[0] = 0;
