@@ -204,6 +204,12 @@ void account_receive(struct stanza **sp)
         return;
     }
     struct account *a = account_pin(h->index, s->to);
+    if (s->kind == STANZA_IQ && jid_is_bare(s->to) && router_may_wait()) {
+        *sp = NULL;
+        receive(a, s); /* yieldcheck: only for router_route_waiting; the server answers, so the account's turn is not needed */
+        account_unpin(a);
+        return;
+    }
     if (a->receiving) {
         wait_turn(a, sp);
         account_unpin(a);

@@ -73,6 +73,11 @@ static void to_anywhere(struct stanza **sp)
 /* Whether the fiber that routes may wait itself: set around router_route_waiting on its own shard. */
 static _Thread_local const struct fiber *may_wait;
 
+bool router_may_wait(void)
+{
+    return may_wait && may_wait == fiber_self();
+}
+
 struct iq_job {
     struct stanza *stanza;
     const struct iq_entry *entry;
@@ -132,7 +137,7 @@ void router_answer_iq(struct stanza **sp, unsigned host, enum iq_to to)
         return;
     struct iq_job job = {*sp, e, host};
     *sp = NULL;
-    if (!e->waits || (may_wait && may_wait == fiber_self()))
+    if (!e->waits || router_may_wait())
         answer_on_fiber(job); /* yieldcheck: one that waits runs here only for router_route_waiting */
     else
         fiber_run(iq_fiber, &job);

@@ -15,6 +15,8 @@ void router_route(struct stanza **s);
  * house rule of fibers).
  */
 void router_route_waiting(struct stanza **s) YIELDS;
+/* Whether the fiber that runs is one that router_route_waiting may suspend. */
+bool router_may_wait(void);
 /* An IQ for the server or an account's bare JID: finds the handler, or answers that there is none. Ends it. */
 void router_answer_iq(struct stanza **s, unsigned host, enum iq_to to);
 /* Error reply to the sender, if one may be sent; ends the stanza. */

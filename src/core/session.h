@@ -69,7 +69,8 @@ void session_opened(struct session *s) YIELDS;
 void session_close(struct session **s, const char *reason);
 /*
  * Stanza at the home of the account: RFC 6121 §8.5. Takes it. One after the other for each account, in order of arrival, on
- * fibers of their own: what handles a stanza may suspend, whoever sent it goes on.
+ * fibers of their own: what handles a stanza may suspend, whoever sent it goes on. What a stream asks of an account of this shard is
+ * answered on the stream's fiber (router_route_waiting): back-pressure, and the order of its own requests.
  */
 void account_receive(struct stanza **s);
 /* Own presence without `to` from a session: state and broadcast. Borrowed. */

@@ -61,7 +61,7 @@ static void nothing(void)
 
 static void with_server(const char *hosts, const char *more, void (*fn)(void))
 {
-    static const struct server_hooks hooks = {started, nothing, nothing, nothing};
+    static const struct server_hooks hooks = {started, nothing, nothing, nothing, nothing, nothing};
     static char file[160];
     struct error err = ERROR_INIT;
     struct rt_config rc = {.shards = 2, .pool_threads = 1, .on_stop = server_shard_stop};
