@@ -430,6 +430,8 @@ static int change(struct contrib_call *c, struct error *err)
     buf_deinit(&j->words);
     if (rc != 0)
         *err = j->err;
+    if (rc != 0 && err->code == ERR_TIMEOUT)
+        err->code = ERR_CONFIG; /* a slow compiler; the caller takes a time-out for one of the call */
     return rc;
 }
 
@@ -448,10 +450,25 @@ static int on_main(void *arg, struct error *err)
     return rc;
 }
 
+static void arena_drop(void *arg)
+{
+    struct arena *a = arg;
+    arena_release(&a);
+}
+
+/* An arena for what shard 0 writes, which it may still do when nobody waits any more; lives as long as `a` at least. */
+static struct arena *arena_beside(struct arena *a)
+{
+    struct arena *own = arena_new();
+    arena_on_release(a, arena_drop, own);
+    return own;
+}
+
 struct contrib_call *contrib_call_new(struct arena *a, enum contrib_op op, struct str name)
 {
-    struct contrib_call *c = ARENA_NEW(a, struct contrib_call);
-    *c = (struct contrib_call){.arena = a, .op = op, .name = arena_str(a, name)};
+    struct arena *own = arena_beside(a);
+    struct contrib_call *c = ARENA_NEW(own, struct contrib_call);
+    *c = (struct contrib_call){.arena = own, .op = op, .name = arena_str(own, name)};
     return c;
 }
 
@@ -527,10 +544,11 @@ static int changed_on_main(void *arg, struct error *err)
 
 size_t contrib_changed(struct arena *a, struct str **out)
 {
-    struct changed_job *j = ARENA_NEW(a, struct changed_job);
+    struct arena *own = arena_beside(a);
+    struct changed_job *j = ARENA_NEW(own, struct changed_job);
     struct error err = ERROR_INIT;
-    j->arena = a;
-    if (mail_call(0, changed_on_main, j, a, DEADLINE_MS, &err) != 0)
+    j->arena = own;
+    if (mail_call(0, changed_on_main, j, own, DEADLINE_MS, &err) != 0)
         return 0;
     *out = j->v;
     return j->n;
@@ -563,7 +581,7 @@ static void load_installed(void *arg, const char *name, const char *dir)
     int rc = name_job(&j, name) == 0 ? load_from(&j, dir) : -1;
     if (rc == 0)
         rc = start_one(&j, false);
-    else if (!st->check) { /* most often a server with other headers than before */
+    else if (!st->check && j.err.code != ERR_FORBIDDEN) { /* most often a server with other headers than before */
         LOG(NOTICE, "module", NULL, "compiling %s again: %s", name, j.err.text);
         j.err = ERROR_INIT;
         snprintf(j.source, sizeof(j.source), "%s", dir);

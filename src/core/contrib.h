@@ -25,7 +25,7 @@ enum contrib_why { CONTRIB_OTHER, CONTRIB_NOT_AVAILABLE, CONTRIB_NOT_INSTALLED, 
 struct contrib_call {
     enum contrib_op op;
     struct str name;
-    /* The outcome, in the call's arena: */
+    /* The outcome, when the call came back: */
     enum contrib_why why;
     struct str words;        /* what compilers and git said: warnings, or why it failed; may be absent */
     const struct str *names; /* of CONTRIB_UPDATE: what was read again */
@@ -36,9 +36,12 @@ struct contrib_call {
     struct contrib_env env;
 };
 
-/* The call, for contrib_run; copies name. Any shard. */
+/* The call, for contrib_run; lives as long as `a`; copies name. Any shard. */
 struct contrib_call *contrib_call_new(struct arena *a, enum contrib_op op, struct str name);
-/* 0 or -1 with err; c->words may say more. Waits for changes that are under way. */
+/*
+ * 0 or -1 with err; c->words may say more. Waits for changes that are under way. ERR_TIMEOUT: it still goes on, and *c must not be
+ * looked at any more.
+ */
 int contrib_run(struct contrib_call *c, struct error *err) YIELDS;
 
 struct contrib_item {

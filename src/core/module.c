@@ -147,7 +147,8 @@ static int place_iq(struct module_set *s, const struct module *m, const struct i
     for (size_t i = 0; i < s->iqs_n; i++) {
         const struct iq_entry *o = s->iqs[i].entry;
         if (o->to == e->to && strcmp(uri, o->uri ? o->uri : token_str(o->ns).p) == 0)
-            return err_set(err, ERR_CONFLICT, "%s and %s both answer namespace '%s'", s->modules[s->at[s->iqs[i].slot] - 1]->name, m->name, uri);
+            return err_set(err, ERR_CONFLICT, "%s and %s both answer namespace '%s'",
+                           s->modules[s->at[s->iqs[i].slot] - 1]->name, m->name, uri);
     }
     if (!e->uri)
         s->iq_at[e->to][e->ns] = (uint16_t)(s->iqs_n + 1);

@@ -206,6 +206,20 @@ static int contribute(struct module *m, const char *defaults, const uint64_t id[
     return 0;
 }
 
+/* What everybody may write everybody could make the server run. */
+static int check_owner(const char *file, struct error *err)
+{
+    char dir[4096];
+    struct stat st;
+    const char *slash = strrchr(file, '/');
+    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - file) : 1, slash ? file : ".");
+    const char *both[] = {file, dir};
+    for (size_t i = 0; i < ARRAY_LEN(both); i++)
+        if (stat(both[i], &st) == 0 && ((st.st_mode & S_IWOTH) || (st.st_uid != geteuid() && st.st_uid != 0)))
+            return err_set(err, ERR_FORBIDDEN, "%s is not loaded: it belongs to somebody else, or everybody may write it", both[i]);
+    return 0;
+}
+
 struct module *module_load(const char *file, const char *running, const char *name, const char *defaults, struct error *err)
 {
     static unsigned loads;
@@ -217,6 +231,8 @@ struct module *module_load(const char *file, const char *running, const char *na
         err_set(err, ERR_IO, "the path of %s is too long", name);
         return NULL;
     }
+    if (check_owner(file, err) != 0)
+        return NULL;
     if (copy_file(file, path, id, err) == 0 && open_object(path, name, &m, err) && contribute(m, defaults, id, err) == 0)
         return m;
     unlink(path);

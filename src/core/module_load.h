@@ -10,9 +10,10 @@
 #include "core/module_set.h"
 
 /*
- * Loads FILE through a copy in the folder `running`; runs the object's constructors. It must have been compiled against this
- * server's headers, be called `name` and have sound tables; options become the module's group, `defaults` (a file, may be
- * missing) its options where the configuration says nothing. NULL: err says why, in words.
+ * Loads FILE through a copy in the folder `running`; runs the object's constructors. The file must belong to this account or root
+ * and not be for everybody to write (ERR_FORBIDDEN); the object must have been compiled against this server's headers, be called
+ * `name` and have sound tables. Options become the module's group, `defaults` (a file, may be missing) its options where the
+ * configuration says nothing. NULL: err says why, in words.
  */
 struct module *module_load(const char *file, const char *running, const char *name, const char *defaults, struct error *err);
 /*

@@ -423,6 +423,29 @@ def test_object_is_missing(new_server, streams):
     assert not list((s.spool / "modules").glob(".work*"))
 
 
+def test_objects_that_everybody_may_write(new_server, streams):
+    s = new_server().start()
+    write_module(sources(s))
+    assert s.api("module_install", module="mod_probe") == 0
+    ann = streams(s.login())
+    replace_object(s, "two")
+    so = installed(s) / "mod_probe.so"
+    so.chmod(0o777)
+    result, words = reason(s, "update", module="mod_probe")
+    assert result == "Not updated: mod_probe" and "everybody may write it" in words and ask(ann) == "one"
+    so.chmod(0o755)
+    installed(s).chmod(0o777)
+    assert s.api("update", module="all") == "No modules updated" and ask(ann) == "one"
+    s.stop()
+    s.allow_errors = True
+    s.start()
+    ann = streams(s.login())
+    assert ask(ann) == "service-unavailable"
+    installed(s).chmod(0o755)
+    assert s.api("update_list") == ["mod_probe"]
+    assert s.api("update", module="all") == "Updated modules: mod_probe" and ask(ann) == "two"
+
+
 def test_stop_while_compiling(new_server, tmp_path):
     """A compiler that does not end holds up neither the server's end nor other commands, and is ended with the server."""
     compiler, pid = tmp_path / "compiler", tmp_path / "pid"

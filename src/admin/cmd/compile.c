@@ -18,7 +18,7 @@ static int compile(struct cmd_call *c)
             cmd_reason(c, "it compiles; the module is not installed, so nothing was reloaded");
         return 0;
     }
-    if (err.code == ERR_NOT_ALLOWED)
+    if (err.code == ERR_NOT_ALLOWED || err.code == ERR_TIMEOUT)
         return cmd_fail_error(c, &err);
     cmd_code_word(c, "error");
     /* COMPAT(ejabberd): the tool shows the compiler's words before its own line. */
@@ -68,7 +68,7 @@ static int update(struct cmd_call *c)
     struct contrib_call *k = contrib_call_new(c->arena, CONTRIB_UPDATE, all ? STR_NULL : name);
     struct error err = ERROR_INIT;
     int rc = all || name.n ? contrib_run(k, &err) : 0;
-    if (rc != 0 && err.code == ERR_NOT_ALLOWED)
+    if (rc != 0 && (err.code == ERR_NOT_ALLOWED || err.code == ERR_TIMEOUT))
         return cmd_fail_error(c, &err);
     if (k->count)
         cmd_textf(c, "Updated modules: %.*s", STR_ARG(joined(c->arena, k->names, k->count)));

@@ -18,8 +18,11 @@ static void tell(struct cmd_call *c, const char *what, struct str words)
 
 static int failed(struct cmd_call *c, const struct contrib_call *k, const struct error *err)
 {
+    if (err->code == ERR_TIMEOUT)
+        return cmd_fail_error(c, err);
     bool more = k->words.n > 0;
-    enum err_code code = err->code == ERR_CONFIG || err->code == ERR_CONFLICT ? ERR_BAD_REQUEST : err->code;
+    bool module_bad = err->code == ERR_CONFIG || err->code == ERR_CONFLICT || err->code == ERR_FORBIDDEN;
+    enum err_code code = module_bad ? ERR_BAD_REQUEST : err->code;
     return cmd_fail_as(c, code, FAIL_REASON, QUOTE_NONE, "error", "%s%s%.*s", err->text,
                        more ? ":\n" : "", STR_ARG(k->words));
 }
@@ -69,7 +72,7 @@ static int modules_update_specs(struct cmd_call *c)
     struct contrib_call *k = contrib_call_new(c->arena, CONTRIB_FETCH, STR_NULL);
     struct error err = ERROR_INIT;
     int rc = contrib_run(k, &err);
-    if (rc != 0 && err.code != ERR_CONFIG && err.code != ERR_IO && err.code != ERR_TIMEOUT)
+    if (rc != 0 && err.code != ERR_CONFIG && err.code != ERR_IO)
         return failed(c, k, &err);
     cmd_code(c, rc == 0);
     if (rc != 0)
