@@ -7,13 +7,14 @@
 static const enum sql_stmt_id by_name[] = {
     STMT_users_delete, STMT_last_delete, STMT_roster_delete_all, STMT_roster_groups_delete_all, STMT_roster_version_delete,
     STMT_spool_delete_all, STMT_vcard_delete, STMT_vcard_search_delete, STMT_private_delete_all, STMT_privacy_data_delete_all,
-    STMT_privacy_delete_all, STMT_privacy_default_delete, STMT_motd_delete, STMT_sm_stanza_forget, STMT_sm_forget,
+    STMT_privacy_delete_all, STMT_privacy_default_delete, STMT_sm_stanza_forget, STMT_sm_forget,
 };
 
 enum store_rc account_remove(struct str host, struct str user)
 {
     const struct sql_value owner[] = {V_STR(host), V_STR(user)};
-    struct sql_op ops[ARRAY_LEN(by_name) + 2];
+    struct sql_op ops[ARRAY_LEN(by_name) + 3];
+    size_t n = 0;
     struct arena *a;
     struct str jid;
     enum store_rc rc;
@@ -23,11 +24,13 @@ enum store_rc account_remove(struct str host, struct str user)
     a = arena_new();
     jid = user.n ? arena_printf(a, "%.*s@%.*s", STR_ARG(user), STR_ARG(host)) : host;
     for (size_t i = 0; i < ARRAY_LEN(by_name); i++)
-        /* COMPAT(ejabberd): under the empty name `motd` keeps the message itself. */
-        ops[i] = (struct sql_op){by_name[i] == STMT_motd_delete && !user.n ? STMT_last_delete : by_name[i], owner, ARRAY_LEN(owner)};
-    ops[ARRAY_LEN(by_name)] = SQL_OP(STMT_srg_forget, V_STR(host), V_STR(jid));
-    ops[ARRAY_LEN(by_name) + 1] = SQL_OP(STMT_oauth_token_delete_of, V_STR(jid));
-    rc = ops_change(ops, ARRAY_LEN(ops));
+        ops[n++] = (struct sql_op){by_name[i], owner, ARRAY_LEN(owner)};
+    ops[n++] = SQL_OP(STMT_srg_forget, V_STR(host), V_STR(jid));
+    ops[n++] = SQL_OP(STMT_oauth_token_delete_of, V_STR(jid));
+    /* Under the empty name there is the message itself. */
+    if (user.n)
+        ops[n++] = (struct sql_op){STMT_motd_delete, owner, ARRAY_LEN(owner)};
+    rc = ops_change(ops, n);
     arena_release(&a);
     return rc;
 }

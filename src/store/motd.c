@@ -36,5 +36,7 @@ enum store_rc motd_set_seen(struct str host, struct str user)
 {
     if (user.n == 0)
         return STORE_OK;
-    return owner_ok(host, user) ? ops_write(OPS(SQL_OP(STMT_motd_set, V_STR(host), V_STR(user), V_STR(S("")))), NULL) : STORE_REFUSED;
+    if (!owner_ok(host, user))
+        return STORE_REFUSED;
+    return ops_write(OPS(SQL_OP(STMT_motd_set, V_STR(host), V_STR(user), V_STR(S("")))), NULL);
 }

@@ -28,7 +28,8 @@ enum store_rc privacy_get(struct arena *a, struct str host, struct str user, str
 /* By name. */
 enum store_rc privacy_names(struct arena *a, struct str host, struct str user, struct str **out, size_t *n_out) YIELDS;
 /* Replaces the list of that name; with `make_default` it is the default one from the same moment on. */
-enum store_rc privacy_set(struct str host, struct str user, struct str name, const struct privacy_list *l, bool make_default) YIELDS;
+enum store_rc privacy_set(struct str host, struct str user, struct str name, const struct privacy_list *l,
+                          bool make_default) YIELDS;
 /* STORE_NONE when it was not there; STORE_CONFLICT when it is the default one. */
 enum store_rc privacy_remove(struct str host, struct str user, struct str name) YIELDS;
 enum store_rc privacy_remove_all(struct str host, struct str user) YIELDS;

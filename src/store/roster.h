@@ -31,7 +31,10 @@ struct roster {
     int64_t version; /* 0: none yet, or one that another server wrote */
 };
 
-/* The whole roster; an empty one is STORE_OK. Lives as long as `a`. Of a write meanwhile the items may be newer than the version, never older. */
+/*
+ * The whole roster; an empty one is STORE_OK. Lives as long as `a`. When somebody writes meanwhile, the items may be newer than
+ * the version, never older.
+ */
 enum store_rc roster_load(struct arena *a, struct str host, struct str user, struct roster *out) YIELDS;
 enum store_rc roster_get(struct arena *a, struct str host, struct str user, struct str jid, struct roster_item *out) YIELDS;
 /* Those who asked and got no answer yet. */

@@ -30,7 +30,8 @@ enum store_rc spool_add_in(struct sql_conn *c, struct str host, struct str user,
     }
     if (rc != STORE_OK)
         return rc;
-    return sql_run(c, STMT_spool_add, SQL_ARGS(V_STR(host), V_STR(user), V_STR(xml), V_STR(store_time_format(time, stored_s))), NULL);
+    return sql_run(c, STMT_spool_add,
+                   SQL_ARGS(V_STR(host), V_STR(user), V_STR(xml), V_STR(store_time_format(time, stored_s))), NULL);
 }
 
 struct add {

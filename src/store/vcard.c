@@ -134,8 +134,10 @@ static void prepare(struct search *s, struct arena *a, const struct str patterns
     }
 }
 
-static enum store_rc show(struct rows *r, size_t limit, bool (*fn)(const struct vcard_found *v, void *arg) YIELDS, void *arg) YIELDS;
-static enum store_rc show(struct rows *r, size_t limit, bool (*fn)(const struct vcard_found *v, void *arg) YIELDS, void *arg)
+static enum store_rc show(struct rows *r, size_t limit, bool (*fn)(const struct vcard_found *v, void *arg) YIELDS,
+                          void *arg) YIELDS;
+static enum store_rc show(struct rows *r, size_t limit, bool (*fn)(const struct vcard_found *v, void *arg) YIELDS,
+                          void *arg)
 {
     const struct found_row *row;
     size_t n = 0;

@@ -7,11 +7,19 @@
 #include <stdlib.h>
 #include <stringprep.h>
 
-static const Stringprep_profile fold_profile[] = {
-    {STRINGPREP_MAP_TABLE, 0, stringprep_rfc3454_B_2, 0},
-    {STRINGPREP_NFKC, 0, NULL, 0},
-    {0},
-};
+/* The library tells how long table B.2 is only inside a profile that uses it. */
+static void fold_profile(Stringprep_profile out[3])
+{
+    const Stringprep_profile *p = stringprep_nameprep;
+
+    memset(out, 0, 3 * sizeof(*out));
+    while (p->operation && p->table != stringprep_rfc3454_B_2)
+        p++;
+    out[0] = *p;
+    /* Unassigned characters too: nothing is refused here. */
+    out[0].flags = 0;
+    out[1].operation = STRINGPREP_NFKC;
+}
 
 static struct str fold_ascii(struct arena *a, struct str in)
 {
@@ -29,6 +37,7 @@ static struct str fold_ascii(struct arena *a, struct str in)
 struct str casefold(struct arena *a, struct str in)
 {
     size_t room = in.n * GROWTH + 1;
+    Stringprep_profile fold[3];
     struct str out = in;
     char *buf;
 
@@ -39,7 +48,8 @@ struct str casefold(struct arena *a, struct str in)
     buf = mem_alloc(room);
     memcpy(buf, in.p, in.n);
     buf[in.n] = 0;
-    if (stringprep(buf, room, 0, fold_profile) == STRINGPREP_OK)
+    fold_profile(fold);
+    if (stringprep(buf, room, 0, fold) == STRINGPREP_OK)
         out = arena_str(a, str_of(buf));
     free(buf);
     return out;

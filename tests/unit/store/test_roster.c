@@ -77,7 +77,8 @@ static void many_contacts(void *arg)
     /* Groups of nobody, before, between and behind. */
     raw_sql(multihost ? "INSERT INTO rostergroups (username, server_host, jid, grp) VALUES ('ann', 'a.example', 'a', 'x'),"
                         " ('ann', 'a.example', 'c0007', 'x'), ('ann', 'a.example', 'z', 'x')"
-                      : "INSERT INTO rostergroups (username, jid, grp) VALUES ('ann', 'a', 'x'), ('ann', 'c0007', 'x'), ('ann', 'z', 'x')");
+                      : "INSERT INTO rostergroups (username, jid, grp) VALUES ('ann', 'a', 'x'), ('ann', 'c0007', 'x'),"
+                        " ('ann', 'z', 'x')");
     r = load(a, S("ann"));
     CHECK_INT(r.n, MANY);
     for (int i = 0; i < MANY; i++) {
@@ -163,8 +164,8 @@ static void foreign_rows(void *arg)
 
     raw_sql(multihost ? "INSERT INTO roster_version (server_host, username, version) VALUES ('a.example', 'ann', '5eeb1fad94e9')"
                       : "INSERT INTO roster_version (username, version) VALUES ('ann', '5eeb1fad94e9')");
-    raw_sql(multihost ? "INSERT INTO rosterusers VALUES ('ann', 'a.example', 'q@b', 'q', '?', 'S', '', 'N', '', 'item', '2020-01-01')"
-                      : "INSERT INTO rosterusers VALUES ('ann', 'q@b', 'q', '?', 'S', '', 'N', '', 'item', '2020-01-01')");
+    raw_sql(multihost ? "INSERT INTO rosterusers VALUES ('ann', 'a.example', 'q@b', 'q', '?', 'S', '', 'N', '', '', '2020-01-01')"
+                      : "INSERT INTO rosterusers VALUES ('ann', 'q@b', 'q', '?', 'S', '', 'N', '', '', '2020-01-01')");
     r = load(a, S("ann"));
     CHECK_INT(r.version, 0);
     CHECK(r.items[0].subscription == ROSTER_NONE && r.items[0].ask == ROSTER_ASK_OUT);
@@ -253,6 +254,7 @@ static void filter_pages(void *arg)
     struct arena *a = arena_new();
     struct pattern contact = glob("x4[0-9][0-9][0-9]@*"), user = glob("ann@a.example"), nobody = glob("ann0@*");
     struct roster_item *items = ARENA_ARRAY(a, struct roster_item, MANY);
+    struct roster_filter f;
     struct seen s = {0};
     uint64_t n;
     int64_t version;
@@ -270,8 +272,8 @@ static void filter_pages(void *arg)
     CHECK_INT(roster_filter(HOST, &(struct roster_filter){.users = &nobody, .n_users = 1}, true, see, &s), STORE_OK);
     CHECK_INT(s.n, 0);
     s = (struct seen){0};
-    CHECK_INT(roster_filter(HOST, &(struct roster_filter){.users = &user, .n_users = 1, .contacts = &contact, .n_contacts = 1}, true,
-                            see, &s), STORE_OK);
+    f = (struct roster_filter){.users = &user, .n_users = 1, .contacts = &contact, .n_contacts = 1};
+    CHECK_INT(roster_filter(HOST, &f, true, see, &s), STORE_OK);
     CHECK_INT(s.n, 1000);
     CHECK_INT(roster_count(HOST, S("ann"), &n), STORE_OK);
     CHECK_INT(n, MANY - 1000);

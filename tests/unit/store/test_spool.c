@@ -191,7 +191,8 @@ static void sweep(void *arg)
 
     fill(NOW);
     if (multihost)
-        raw_sql("INSERT INTO spool (username, server_host, xml, created_at) VALUES ('x', 'b.example', '<m/>', '2001-01-01 00:00:00')");
+        raw_sql("INSERT INTO spool (username, server_host, xml, created_at)"
+                " VALUES ('x', 'b.example', '<m/>', '2001-01-01 00:00:00')");
     CHECK_INT(spool_sweep_count(&s, &n), STORE_OK);
     CHECK_INT(n, 2000);
     for (; !s.done; pieces++)
