@@ -410,6 +410,33 @@ def test_leftovers_of_a_crash(new_server, streams):
     assert len(list((s.spool / "modules" / "running").iterdir())) == 1
 
 
+def test_killed_in_the_middle(new_server, streams):
+    """kill -9 while a new version is put in the old one's place: one of the two is there, whole."""
+    s = new_server().start()
+    write_module(sources(s))
+    assert s.api("module_install", module="mod_probe") == 0
+    work = s.spool / "modules" / ".work-mod_probe"
+    seen = set()
+    for n, moment in enumerate((work, work / "module.yml", work / "src", work / "mod_probe.so") * 3):
+        new = f"v{n}"
+        write_module(sources(s), word=new)
+
+        def upgrade():
+            with contextlib.suppress(OSError, http.client.HTTPException, ApiError):
+                s.api("module_upgrade", module="mod_probe")
+        thread = threading.Thread(target=upgrade)
+        thread.start()
+        until(lambda: moment.exists() or not thread.is_alive(), "the change is under way")
+        s.kill()
+        thread.join()
+        s.start()
+        word = ask(streams(s.login()))
+        assert s.api("modules_installed") == {"mod_probe": f"Says {word}"} and not work.exists()
+        seen.add(word)
+        assert s.api("module_upgrade", module="mod_probe") == 0 and ask(streams(s.login())) == new
+    assert len(seen) > 1
+
+
 def test_object_is_missing(new_server, streams):
     """A backup without what can be made again."""
     s = new_server().start()
