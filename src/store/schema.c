@@ -14,15 +14,7 @@ static const struct {
 } areas[] = {
 #define AREA(name, table, columns) {name, table, columns, false},
 #define AREA_SHARED(name, table, columns) {name, table, columns, true},
-#define STEP(name, from, to, text_default, text_new)
-#define INDEX(name, on)
 #include "store/schema.def"
-#undef AREA
-#undef AREA_SHARED
-#undef STEP
-#undef INDEX
-#undef OAUTH_TABLES
-#undef API_REPLY_TABLE
 };
 
 static const struct step {
@@ -30,31 +22,13 @@ static const struct step {
     int64_t from, to;
     const char *text_default, *text_new;
 } steps[] = {
-#define AREA(name, table, columns)
-#define AREA_SHARED(name, table, columns)
 #define STEP(name, from, to, text_default, text_new) {name, from, to, text_default, text_new},
-#define INDEX(name, on)
 #include "store/schema.def"
-#undef AREA
-#undef AREA_SHARED
-#undef STEP
-#undef INDEX
-#undef OAUTH_TABLES
-#undef API_REPLY_TABLE
 };
 
 static const char own_indexes[] = ""
-#define AREA(name, table, columns)
-#define AREA_SHARED(name, table, columns)
-#define STEP(name, from, to, text_default, text_new)
 #define INDEX(name, on) "CREATE INDEX IF NOT EXISTS " name " ON " on ";"
 #include "store/schema.def"
-#undef AREA
-#undef AREA_SHARED
-#undef STEP
-#undef INDEX
-#undef OAUTH_TABLES
-#undef API_REPLY_TABLE
     ;
 
 static int64_t newest(const char *area)

@@ -100,9 +100,13 @@ static enum sql_rc prepare(struct sql_conn *c, enum sql_stmt_id id)
 
 int sql_prepare_all(struct sql_conn *c, struct error *err)
 {
-    for (unsigned id = 0; id < STMT__COUNT; id++)
+    for (unsigned id = 0; id < STMT__COUNT; id++) {
         if (prepare(c, id) != SQL_DONE)
             return err_set(err, ERR_UNAVAILABLE, "statement %s: %s", table[id].name, c->message);
+        /* Memory for the few that this connection will use, not for all there are. */
+        c->driver->finalize(c->stmts[id]);
+        c->stmts[id] = NULL;
+    }
     return 0;
 }
 

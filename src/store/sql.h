@@ -107,7 +107,7 @@ char *sql_expand(const char *text, bool multihost);
 
 /* Finalises the statements and closes; clears the pointer. NULL is fine. */
 void sql_close(struct sql_conn **c);
-/* Prepares every statement of the table, so that a bad schema shows at start. */
+/* Prepares every statement of the table once, so that a bad schema shows at start; they are kept from their first use on. */
 int sql_prepare_all(struct sql_conn *c, struct error *err);
 
 /* A statement that is running. Failures are logged here, with the engine's words. */
