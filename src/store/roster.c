@@ -170,20 +170,11 @@ enum store_rc roster_pending(struct arena *a, struct str host, struct str user, 
     return load_to(a, &l, out);
 }
 
-static enum store_rc one_number(enum sql_stmt_id id, struct str host, struct str user, int64_t *out) YIELDS;
-static enum store_rc one_number(enum sql_stmt_id id, struct str host, struct str user, int64_t *out)
-{
-    struct rows r = ROWS(int64_t, id, read_int, V_STR(host), V_STR(user));
-    const int64_t *row = rows_next(&r);
-
-    *out = row ? *row : 0;
-    return rows_end(&r);
-}
-
 enum store_rc roster_count(struct str host, struct str user, uint64_t *out)
 {
+    struct rows r = ROWS(int64_t, STMT_roster_count, read_int, V_STR(host), V_STR(user));
     int64_t n;
-    enum store_rc rc = one_number(STMT_roster_count, host, user, &n);
+    enum store_rc rc = rows_number(&r, &n);
 
     *out = (uint64_t)n;
     return rc;
@@ -199,10 +190,8 @@ static bool read_version_text(const struct sql_query *q, struct rows *r, void *r
 enum store_rc roster_version(struct str host, struct str user, int64_t *out)
 {
     struct rows r = ROWS(int64_t, STMT_roster_version, read_version_text, V_STR(host), V_STR(user));
-    const int64_t *row = rows_next(&r);
 
-    *out = row ? *row : 0;
-    return rows_end(&r);
+    return rows_number(&r, out);
 }
 
 /* --- writing --- */

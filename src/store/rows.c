@@ -157,6 +157,14 @@ enum store_rc rows_all(struct arena *a, struct rows *r, void **rows_out, size_t 
     return STORE_OK;
 }
 
+enum store_rc rows_number(struct rows *r, int64_t *out)
+{
+    const int64_t *n = rows_next(r);
+
+    *out = n ? *n : 0;
+    return rows_end(r);
+}
+
 bool read_str(const struct sql_query *q, struct rows *r, void *row_out)
 {
     *(struct str *)row_out = arena_str(r->a, sql_text(q, 0));

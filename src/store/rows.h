@@ -60,6 +60,9 @@ enum store_rc rows_all(struct arena *a, struct rows *r, void **rows_out, size_t 
 /* The first page's memory goes to `a`. */
 void rows_give(struct rows *r, struct arena *a);
 
+/* The number of the first row, read by read_int or the like; 0 when there is none. */
+enum store_rc rows_number(struct rows *r, int64_t *out) YIELDS;
+
 /* Readers of rows that are one text, one number. */
 bool read_str(const struct sql_query *q, struct rows *r, void *row_out);
 bool read_int(const struct sql_query *q, struct rows *r, void *row_out);

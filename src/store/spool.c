@@ -57,10 +57,11 @@ enum store_rc spool_add(struct str host, struct str user, struct str xml, int64_
 enum store_rc spool_count(struct str host, struct str user, uint64_t *out)
 {
     struct rows r = ROWS(int64_t, STMT_spool_count, read_int, V_STR(host), V_STR(user));
-    const int64_t *n = rows_next(&r);
+    int64_t n;
+    enum store_rc rc = rows_number(&r, &n);
 
-    *out = n ? (uint64_t)*n : 0;
-    return rows_end(&r);
+    *out = (uint64_t)n;
+    return rc;
 }
 
 enum store_rc spool_get(struct arena *a, struct str host, struct str user, int64_t id, struct spool_message *out)
@@ -112,11 +113,18 @@ enum store_rc spool_remove_all(struct str host, struct str user, uint64_t *remov
 }
 
 struct removal {
-    struct str host, user;
+    struct str host, user; /* absent: whose they are has been looked at */
     const int64_t *ids;
     size_t n;
     int64_t removed;
 };
+
+static enum store_rc remove_one(struct sql_conn *c, const struct removal *j, int64_t id, int64_t *touched_out)
+{
+    if (!j->host.p)
+        return sql_run(c, STMT_spool_delete_id, SQL_ARGS(V_INT(id)), touched_out);
+    return sql_run(c, STMT_spool_delete, SQL_ARGS(V_STR(j->host), V_STR(j->user), V_INT(id)), touched_out);
+}
 
 static enum store_rc remove_ids(struct sql_conn *c, void *arg)
 {
@@ -126,7 +134,7 @@ static enum store_rc remove_ids(struct sql_conn *c, void *arg)
 
     j->removed = 0;
     for (size_t i = 0; rc == STORE_OK && i < j->n; i++) {
-        rc = sql_run(c, STMT_spool_delete, SQL_ARGS(V_STR(j->host), V_STR(j->user), V_INT(j->ids[i])), &touched);
+        rc = remove_one(c, j, j->ids[i], &touched);
         j->removed += touched;
     }
     return rc;
@@ -135,7 +143,7 @@ static enum store_rc remove_ids(struct sql_conn *c, void *arg)
 enum store_rc spool_remove(struct str host, struct str user, const int64_t *ids, size_t n, uint64_t *removed_out)
 {
     struct removal j = {.host = host, .user = user, .ids = ids, .n = n};
-    enum store_rc rc = owner_ok(host, user) ? store_write(remove_ids, &j) : STORE_NONE;
+    enum store_rc rc = host.p && owner_ok(host, user) ? store_write(remove_ids, &j) : STORE_NONE;
 
     return removed(rc, j.removed, removed_out);
 }
@@ -170,21 +178,6 @@ static void next_piece(struct rows *r, const void *last)
     r->args[0] = V_INT(m->id);
 }
 
-static enum store_rc remove_swept(struct sql_conn *c, void *arg)
-{
-    struct removal *j = arg;
-    enum store_rc rc = STORE_OK;
-    int64_t touched;
-
-    j->removed = 0;
-    for (size_t i = 0; rc == STORE_OK && i < j->n; i++) {
-        rc = sql_run(c, STMT_spool_delete_id, SQL_ARGS(V_INT(j->ids[i])), &touched);
-        j->removed += touched;
-    }
-    return rc;
-}
-
-/* A page that is in r, to the end. */
 static enum store_rc sweep_page(struct spool_sweep *s, struct rows *r) YIELDS;
 static enum store_rc sweep_page(struct spool_sweep *s, struct rows *r)
 {
@@ -197,7 +190,7 @@ static enum store_rc sweep_page(struct spool_sweep *s, struct rows *r)
         if (!s->doomed || s->doomed(&m[i], s->arg))
             ids[j.n++] = m[i].id;
     if (j.n)
-        rc = store_write(remove_swept, &j);
+        rc = store_write(remove_ids, &j);
     if (rc == STORE_OK)
         s->removed += (uint64_t)j.removed;
     return rc;
