@@ -84,13 +84,16 @@ static bool wrapped(const struct cmd_shape *s, unsigned version)
     return version == 0 && k != V_LIST && k != V_TUPLE && k != V_RESCODE && k != V_RESTUPLE;
 }
 
+static const char answer_headers[] =
+    "\"headers\":{\"X-Request-Id\":{\"schema\":{\"type\":\"string\"}},\"X-Reason\":{\"description\":\"Why, in words\","
+    "\"schema\":{\"type\":\"string\"}}},";
+
 static void responses(struct buf *out, const struct cmd_call *c, unsigned version)
 {
     const struct type *t = c->shape->result;
     bool wrap = wrapped(c->shape, version);
-    buf_add_str(out, S(",\"responses\":{\"200\":{\"description\":\"Done; for a status code, 1 says that it was not\","
-                       "\"headers\":{\"X-Request-Id\":{\"schema\":{\"type\":\"string\"}}},"
-                       "\"content\":{\"application/json\":{\"schema\":"));
+    buf_printf(out, ",\"responses\":{\"200\":{\"description\":\"Done; for a status code, 1 says that it was not\",%s"
+                    "\"content\":{\"application/json\":{\"schema\":", answer_headers);
     if (wrap)
         properties((buf_add_c(out, '{'), out), t, 1, true);
     else
@@ -102,6 +105,42 @@ static void responses(struct buf *out, const struct cmd_call *c, unsigned versio
     }
     buf_add_str(out, S("}}},\"default\":{\"$ref\":\"#/components/responses/failure\"}}"));
 }
+
+/* What may be asked for besides the arguments, docs/http-api.md. */
+static void parameters(struct buf *out, const struct command *cmd, const struct cmd_shape *s)
+{
+    static const char ref[] = "{\"$ref\":\"#/components/parameters/%s\"}";
+    bool reads = cmd->d->flags & CMD_READS, list = s->result->kind == V_LIST;
+    buf_add_str(out, S(",\"parameters\":["));
+    buf_printf(out, ref, "request_id");
+    if (list && reads) {
+        buf_add_c(out, ',');
+        buf_printf(out, ref, "limit");
+        buf_add_c(out, ',');
+        buf_printf(out, ref, "after");
+    }
+    if (!reads) {
+        buf_add_c(out, ',');
+        buf_printf(out, ref, "idempotency_key");
+    }
+    if (cmd->d->flags & CMD_DRY_RUN) {
+        buf_add_c(out, ',');
+        buf_printf(out, ref, "prefer");
+    }
+    buf_add_c(out, ']');
+}
+
+static const char components[] =
+    "\"parameters\":{"
+    "\"request_id\":{\"name\":\"X-Request-Id\",\"in\":\"header\",\"description\":\"Name of the request in the log and in the answer\","
+    "\"schema\":{\"type\":\"string\",\"maxLength\":128}},"
+    "\"limit\":{\"name\":\"limit\",\"in\":\"query\",\"description\":\"At most so many elements of the list\","
+    "\"schema\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":10000}},"
+    "\"after\":{\"name\":\"after\",\"in\":\"query\",\"description\":\"X-Next-After of the page before\",\"schema\":{\"type\":\"string\"}},"
+    "\"idempotency_key\":{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":\"A call repeated with this key is "
+    "answered as the first one was, and not carried out again\",\"schema\":{\"type\":\"string\"}},"
+    "\"prefer\":{\"name\":\"Prefer\",\"in\":\"header\",\"description\":\"dry-run: say what would be touched, touch nothing\","
+    "\"schema\":{\"type\":\"string\",\"enum\":[\"dry-run\"]}}},";
 
 static void tags(struct buf *out, const struct command *cmd, const struct cmd_shape *s)
 {
@@ -132,6 +171,7 @@ static void operation(struct buf *out, const struct command *cmd, const struct c
         json_out_str(out, str_of(cmd->d->text));
     }
     tags(out, cmd, s);
+    parameters(out, cmd, s);
     buf_add_c(out, ',');
     request_body(out, c);
     responses(out, c, newest ? API_NEWEST : s->api);
@@ -156,9 +196,12 @@ void doc_openapi(struct buf *out)
             first = false;
         }
     }
-    buf_add_str(out, S("},\n\"components\":{\"securitySchemes\":{\"basic\":{\"type\":\"http\",\"scheme\":\"basic\"},"
+    buf_printf(out, "},\n\"components\":{%s", components);
+    buf_add_str(out, S("\"securitySchemes\":{\"basic\":{\"type\":\"http\",\"scheme\":\"basic\"},"
                        "\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}},\"responses\":{\"failure\":{\"description\":"
-                       "\"Refused or failed: a text, or an object with a number\",\"content\":{\"application/json\":{\"schema\":"
+                       "\"Refused or failed: a text, or an object with a number\","));
+    buf_add_str(out, str_of(answer_headers));
+    buf_add_str(out, S("\"content\":{\"application/json\":{\"schema\":"
                        "{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"object\",\"required\":[\"status\",\"code\",\"message\"],"
                        "\"properties\":{\"status\":{\"const\":\"error\"},\"code\":{\"type\":\"integer\"},\"message\":"
                        "{\"type\":\"string\"}}}]}}}}}}}\n"));
