@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "core/access.h"
 #include "core/auth.h"
+#include "core/ban.h"
 #include "core/c2s_stream.h"
 #include "core/oauth.h"
 #include "xml/writer.h"
@@ -133,6 +134,26 @@ static bool authzid_is_own(struct c2s *c, struct str authzid, struct str user)
                           str_eq(jid_host(j), c->login->host));
 }
 
+/*
+ * A banned account says so to whoever names it, before any password is looked at: its owner's own is not valid any more.
+ * COMPAT(ejabberd).
+ */
+static bool refuse_banned(struct c2s *c, struct str user) YIELDS;
+static bool refuse_banned(struct c2s *c, struct str user)
+{
+    struct ban b;
+    bool banned = false;
+    struct error err = ERROR_INIT;
+    struct arena *a = c->login->arena;
+    if (ban_get(a, c->login->host, user, &b, &banned, &err) != 0)
+        fail_login(c, user, SASL_TEMPORARY_AUTH_FAILURE);
+    else if (banned)
+        fail_login_saying(c, user, SASL_ACCOUNT_DISABLED, arena_printf(a, "Account is banned: %.*s", STR_ARG(b.reason)));
+    else
+        return c->state != C2S_AUTH; /* ended meanwhile */
+    return true;
+}
+
 /* --- PLAIN --- */
 
 static bool out_of_reach(const struct error *err)
@@ -157,6 +178,8 @@ static void plain(struct c2s *c, struct str msg)
         fail_login(c, p.authcid, SASL_NOT_AUTHORIZED);
     else if (!authzid_is_own(c, p.authzid, user))
         fail_login(c, user, SASL_INVALID_AUTHZID);
+    else if (refuse_banned(c, user))
+        return;
     else if (auth_check_password(c->login->host, user, p.password, &err) == 0)
         succeed(c, user, STR_NULL);
     else
@@ -189,6 +212,8 @@ static void oauth(struct c2s *c, struct str msg)
         fail_login(c, p.authcid, SASL_NOT_AUTHORIZED);
     else if (!authzid_is_own(c, p.authzid, user))
         fail_login(c, user, SASL_INVALID_AUTHZID);
+    else if (refuse_banned(c, user))
+        return;
     else if (check_token(c, user, p.password, &err) == 0)
         succeed(c, user, STR_NULL);
     else if (out_of_reach(&err))
@@ -244,7 +269,7 @@ static void scram_first(struct c2s *c, struct str msg)
         fail_login(c, user, SASL_INVALID_AUTHZID);
         return;
     }
-    if (!find_keys(c, user) || c->state != C2S_AUTH)
+    if ((user.n && refuse_banned(c, user)) || !find_keys(c, user) || c->state != C2S_AUTH)
         return;
     l->user = user;
     l->running = true;

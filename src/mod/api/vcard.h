@@ -1,0 +1,29 @@
+/*
+ * vCards (XEP-0054) for others than mod_vcard: admin commands change them too. Everything at the home of the account.
+ */
+#ifndef MOD_API_VCARD_H
+#define MOD_API_VCARD_H
+
+#include "core/session.h"
+#include "store/vcard.h"
+
+#define VCARD_PHOTO_HEX 40 /* SHA-1 in hexadecimal */
+
+/* First child element of that name, whatever its namespace; NULL when missing. */
+struct xml_el *vcard_child(const struct xml_el *el, struct str name);
+/* Parsed into `a`; STORE_NONE when there is none, STORE_UNAVAILABLE also when what is stored is no XML. */
+enum store_rc vcard_load(struct arena *a, struct str host, struct str user, struct xml_el **out) YIELDS;
+/*
+ * Replaces it and the fields people search by; the presence of the account's sessions is sent again when there is another photo
+ * (mod_vcard_xupdate).
+ */
+enum store_rc vcard_save(unsigned host, struct jid owner, const struct xml_el *vcard) YIELDS;
+
+/* mod_vcard_xupdate: the vCard is another one now. */
+void vcard_photo_changed(unsigned host, struct jid owner, const struct xml_el *vcard);
+/* The digest of the photo in a vCard (XEP-0153 §3.1); false: there is none. out has room for VCARD_PHOTO_HEX + 1. */
+bool vcard_photo_digest(const struct xml_el *vcard, char *out);
+/* Bytes of base64 text with white space in it (RFC 2045 §6.8); false: it is none. */
+bool vcard_binval(struct arena *a, struct str text, struct str *out);
+
+#endif
