@@ -2,6 +2,7 @@
  * Stream headers and features (RFC 6120 §4.7, §4.3): who is being talked to, what may be negotiated now. Does not suspend.
  */
 #include "base/rand.h"
+#include "core/access.h"
 #include "core/c2s_stream.h"
 #include "core/server.h"
 #include "xml/writer.h"
@@ -64,6 +65,14 @@ static void add_channel_bindings(struct c2s *c, struct buf *b)
     buf_add_str(b, S("</sasl-channel-binding>"));
 }
 
+/* XEP-0077 §8: worth showing to those who may have an account of this host from where they are. */
+static bool may_register(const struct c2s *c)
+{
+    const struct options *o = config_module(c2s_vhost(c), S("mod_register"));
+    struct access_subject who = {.ip = *conn_ip(c->conn)};
+    return o && access_allowed(c2s_vhost(c), opt_node(o, "ip_access"), &who);
+}
+
 static void features_before_auth(struct c2s *c, struct buf *b)
 {
     if (!must_encrypt(c)) {
@@ -74,6 +83,8 @@ static void features_before_auth(struct c2s *c, struct buf *b)
     if (c2s_listen(c)->starttls && !conn_is_tls(c->conn))
         buf_add_str(b, must_encrypt(c) ? S("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>")
                                        : S("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"));
+    if (!must_encrypt(c) && may_register(c))
+        buf_add_str(b, S("<register xmlns='http://jabber.org/features/iq-register'/>"));
 }
 
 static void send_features(struct c2s *c)

@@ -92,7 +92,21 @@ static void fail(struct c2s *c, enum sasl_failure f, struct str text)
     count_try(c);
 }
 
+/* false: the stream ended while the modules were at it. */
+static bool tell_modules(struct c2s *c, struct str user, bool accepted) YIELDS;
+static bool tell_modules(struct c2s *c, struct str user, bool accepted)
+{
+    struct c2s_login *l = c->login;
+    struct login_event ev = {.host = c->host, .ip = *conn_ip(c->conn), .accepted = accepted, .arena = l->arena};
+    if (user.n <= JID_PART_MAX && jid_nodeprep(l->arena, user, &user))
+        ev.account = jid_join(l->arena, user, l->host, STR_NULL);
+    if (hook_run_login_ended(c->host, &ev) == HOOK_REJECT && c->state == C2S_AUTH)
+        c2s_end(c, "policy-violation", ev.text);
+    return c->state == C2S_AUTH;
+}
+
 /* For the person who watches the log and for tools that ban addresses. The password never gets here. */
+static void fail_login_saying(struct c2s *c, struct str user, enum sasl_failure f, struct str text) YIELDS;
 static void fail_login_saying(struct c2s *c, struct str user, enum sasl_failure f, struct str text)
 {
     char ip[IP_TEXT_MAX];
@@ -101,19 +115,22 @@ static void fail_login_saying(struct c2s *c, struct str user, enum sasl_failure 
     struct log_ctx ctx = {.ip = str_of(ip_print(conn_ip(c->conn), ip))};
     LOG_LIMITED(INFO, "c2s", &ctx, "failed authentication for %.*s@%.*s: %.*s", STR_ARG(user), STR_ARG(c->login->host),
                 STR_ARG(sasl_failure_name(f)));
-    fail(c, f, text);
+    if (f != SASL_NOT_AUTHORIZED || tell_modules(c, user, false))
+        fail(c, f, text);
 }
 
+static void fail_login(struct c2s *c, struct str user, enum sasl_failure f) YIELDS;
 static void fail_login(struct c2s *c, struct str user, enum sasl_failure f)
 {
     fail_login_saying(c, user, f, STR_NULL);
 }
 
+static void succeed(struct c2s *c, struct str user, struct str data) YIELDS;
 static void succeed(struct c2s *c, struct str user, struct str data)
 {
     struct c2s_login *l = c->login;
     char ip[IP_TEXT_MAX];
-    if (c->state != C2S_AUTH)
+    if (c->state != C2S_AUTH || !tell_modules(c, user, true))
         return; /* ended while the answer was under way: by a kick, a reload, the time */
     struct log_ctx ctx = {.ip = str_of(ip_print(conn_ip(c->conn), ip))};
     l->running = false;
@@ -224,6 +241,7 @@ static void oauth(struct c2s *c, struct str msg)
 
 /* --- SCRAM --- */
 
+static void scram_fail(struct c2s *c, enum scram_rc rc) YIELDS;
 static void scram_fail(struct c2s *c, enum scram_rc rc)
 {
     fail_login(c, c->login->scram.username, sasl_failure_of_scram(rc));
@@ -276,6 +294,7 @@ static void scram_first(struct c2s *c, struct str msg)
     send_data(c, "challenge", scram_server_challenge(l->arena, &l->scram, &l->keys, NULL));
 }
 
+static void scram_final(struct c2s *c, struct str msg) YIELDS;
 static void scram_final(struct c2s *c, struct str msg)
 {
     struct c2s_login *l = c->login;
@@ -317,11 +336,25 @@ static void step(struct c2s *c, struct str msg)
         c->login->challenged_empty = false;
 }
 
+/* Somebody who may not even try. */
+static bool turned_away(struct c2s *c) YIELDS;
+static bool turned_away(struct c2s *c)
+{
+    struct login_event ev = {.host = c->host, .ip = *conn_ip(c->conn), .arena = c->login->arena};
+    if (hook_run_login_tried(c->host, &ev) == HOOK_PASS)
+        return c->state != C2S_AUTH;
+    if (c->state == C2S_AUTH)
+        c2s_end(c, "policy-violation", ev.text);
+    return true;
+}
+
 static void on_auth(struct c2s *c, struct xml_el *el) YIELDS;
 static void on_auth(struct c2s *c, struct xml_el *el)
 {
     struct c2s_login *l = c->login;
     struct str name = xml_attr_get(el, TOK_mechanism), msg;
+    if (turned_away(c))
+        return;
     if (c2s_listen(c)->starttls_required && !conn_is_tls(c->conn)) {
         fail(c, SASL_ENCRYPTION_REQUIRED, STR_NULL);
         return;

@@ -288,13 +288,31 @@ static void on_bind(struct c2s *c, struct stanza *s)
     session_opened(c->session);
 }
 
+/* Registration (XEP-0077) is what may come before a login; anything else ends the stream. */
+static void before_login(struct c2s *c, struct stanza *s) YIELDS;
+static void before_login(struct c2s *c, struct stanza *s)
+{
+    struct early_event ev = {.host = c->host, .ip = *conn_ip(c->conn), .stanza = s};
+    enum hook_verdict v = HOOK_PASS;
+    if (c->state == C2S_AUTH && (!c2s_listen(c)->starttls_required || conn_is_tls(c->conn)))
+        v = hook_run_early_stanza(c->host, &ev);
+    if (v == HOOK_PASS) {
+        c2s_end(c, "not-authorized", STR_NULL);
+    } else if (ev.answer && c->state == C2S_AUTH) {
+        xml_write_addressed(conn_out_begin(c->conn), ev.answer->el, TOK_NS_CLIENT, c2s_vhost(c)->name, STR_NULL);
+        conn_out_end(c->conn);
+    }
+    if (ev.answer)
+        stanza_end(&ev.answer);
+}
+
 /* Before a resource is bound only the bind request may come (RFC 6120 §7.1). */
 static void before_bound(struct c2s *c, struct stanza **sp) YIELDS;
 static void before_bound(struct c2s *c, struct stanza **sp)
 {
     struct stanza *s = *sp;
     if (c->state != C2S_BIND)
-        c2s_end(c, "not-authorized", STR_NULL);
+        before_login(c, s);
     else if (s->kind == STANZA_IQ && s->type == ST_SET && s->id.p && xml_child(s->el, TOK_bind, TOK_NS_BIND))
         on_bind(c, s);
     else

@@ -7,6 +7,7 @@
 #ifndef CORE_HOOKS_H
 #define CORE_HOOKS_H
 
+#include "net/addr.h"
 #include "xmpp/stanza.h"
 
 struct session;
@@ -29,6 +30,23 @@ struct stanza_event {
     struct stanza *stanza;
     enum err_code reject;    /* set with HOOK_REJECT */
     const char *reject_text;
+};
+
+/* On the stream's fiber, on whatever shard it is. */
+struct login_event {
+    unsigned host;
+    struct ip ip;
+    struct jid account;    /* login_ended: bare */
+    bool accepted;
+    struct arena *arena;   /* of the login */
+    struct str text;       /* with HOOK_REJECT: for the client, whose stream ends */
+};
+
+struct early_event {
+    unsigned host;
+    struct ip ip;
+    struct stanza *stanza; /* without from; of any kind */
+    struct stanza *answer; /* out, with HOOK_STOP: the stream's to end; NULL: none */
 };
 
 enum hook_verdict {
@@ -84,5 +102,8 @@ enum hook_verdict hook_run_session_opened(unsigned host, struct session_event *e
 enum hook_verdict hook_run_stanza_sent(unsigned host, struct stanza_event *event) YIELDS;
 enum hook_verdict hook_run_stanza_received(unsigned host, struct stanza_event *event) YIELDS;
 enum hook_verdict hook_run_message_undelivered(unsigned host, struct stanza_event *event) YIELDS;
+enum hook_verdict hook_run_login_tried(unsigned host, struct login_event *event) YIELDS;
+enum hook_verdict hook_run_login_ended(unsigned host, struct login_event *event) YIELDS;
+enum hook_verdict hook_run_early_stanza(unsigned host, struct early_event *event) YIELDS;
 
 #endif

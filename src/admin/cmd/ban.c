@@ -6,7 +6,10 @@
 
 #include "core/ban.h"
 #include "core/config.h"
+#include "mod/api/fail2ban.h"
 #include "xmpp/dataform.h"
+
+#include <arpa/inet.h>
 
 #define USER T_BINARY("user", "Name of the account")
 #define HOST T_BINARY("host", "Its virtual host")
@@ -121,8 +124,28 @@ ADMIN_CMD(unban_account) = {
             SHOWS("ok")}),
 };
 
+/* COMPAT(ejabberd): "1.2.3" is an address (inet_aton), that nobody has; text that is none gives -1. */
+static int unban_ip(struct cmd_call *c) YIELDS;
+static int unban_ip(struct cmd_call *c)
+{
+    struct str text = arg_str(c, "address");
+    struct ip_net net;
+    struct in_addr old;
+    unsigned n = 0;
+    struct error err = ERROR_INIT;
+    if (ip_net_parse(text, &net)) {
+        if (fail2ban_forget(&net, &n, &err) != 0)
+            return cmd_fail_error(c, &err);
+        cmd_int(c, n);
+    } else {
+        bool some = text.n && !memchr(text.p, ' ', text.n) && inet_aton(arena_cstr(c->arena, text), &old);
+        cmd_int(c, some ? 0 : -1);
+    }
+    return 0;
+}
+
 ADMIN_CMD(unban_ip) = {
-    .tags = "accounts", .module = "mod_fail2ban", .where = RUNS_HERE,
+    .tags = "accounts", .module = "mod_fail2ban", .where = RUNS_HERE, .run = unban_ip,
     .brief = "Let addresses in again that failed to log in too often",
     .text = "A mask stands for all addresses of a network. Addresses that are only being watched are forgotten and counted too.",
     SHAPES({ARGS(T_BINARY("address", "IP address, or network as ADDRESS/BITS")),

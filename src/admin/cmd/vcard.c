@@ -137,13 +137,15 @@ ADMIN_CMD(get_vcard) = {
 };
 
 ADMIN_CMD(get_vcard2) = {
-    VCARD, .flags = CMD_READS, .run = get_vcard2, .brief = "Show a part of a field of the vCard of an account", .text = SUBFIELDS_TEXT,
+    VCARD, .flags = CMD_READS, .run = get_vcard2,
+    .brief = "Show a part of a field of the vCard of an account", .text = SUBFIELDS_TEXT,
     SHAPES({ARGS(OWNER, SUBFIELD), RESULT(T_STRING("content", "Text of that part")),
             EXAMPLE("user1", "myserver.com", "N", "FAMILY"), SHOWS("Schubert")}),
 };
 
 ADMIN_CMD(get_vcard2_multi) = {
-    VCARD, .flags = CMD_READS, .run = get_vcard2_multi, .brief = "Show a part of a field that stands in the vCard of an account more than once",
+    VCARD, .flags = CMD_READS, .run = get_vcard2_multi,
+    .brief = "Show a part of a field that stands in the vCard of an account more than once",
     .text = SUBFIELDS_TEXT,
     SHAPES({ARGS(OWNER, SUBFIELD), RESULT(T_LIST("contents", NULL, T_STRING("value", NULL)))}),
 };
@@ -306,7 +308,8 @@ ADMIN_CMD(set_vcard2) = {
 };
 
 ADMIN_CMD(set_vcard2_multi) = {
-    VCARD, .run = set_vcard2_multi, .brief = "Give a part of a field of the vCard of an account several values", .text = SUBFIELDS_TEXT,
+    VCARD, .run = set_vcard2_multi,
+    .brief = "Give a part of a field of the vCard of an account several values", .text = SUBFIELDS_TEXT,
     SHAPES({ARGS(OWNER, SUBFIELD, T_LIST("contents", "The new texts", T_BINARY("value", NULL))), RESULT(T_RESCODE("res"))}),
 };
 
