@@ -41,5 +41,6 @@ extern const size_t configure_node_count;
  * host that was addressed. Hosts are indices; after a reload they may be too large, and nothing is allowed.
  */
 bool configure_allowed(const struct config *c, unsigned asked, unsigned host, const struct access_subject *who);
+bool configure_everywhere(const struct config *c, unsigned asked, const struct access_subject *who);
 
 #endif

@@ -57,6 +57,16 @@ static struct str field(const struct configure_ask *k, const char *var)
     return dataform_value(k->call->form, str_of(var));
 }
 
+/* Whoever administers one host must not take hold of an account that may do more: its password would be theirs. */
+static bool account_above(const struct configure_ask *k, const struct config *c, struct jid account)
+{
+    struct access_subject target = {.jid = jid_to_bare(account), .any_ip = true};
+    unsigned asked = k->call->host;
+    if (configure_everywhere(c, asked, &k->caller.who))
+        return false;
+    return configure_everywhere(c, asked, &target) || api_account_above(c, target.jid, &k->caller);
+}
+
 /* An account of a host that the asker may configure. */
 static bool read_account(struct configure_ask *k, struct str text, struct jid *out)
 {
@@ -67,7 +77,7 @@ static bool read_account(struct configure_ask *k, struct str text, struct jid *o
                           text.p ? text.p : "");
     else if (!(h = config_host(c, jid_host(*out))))
         adhoc_bad_payload(k->call, "%.*s is not a host of this server", STR_ARG(jid_host(*out)));
-    else if (!configure_allowed(c, k->call->host, h->index, &k->caller.who))
+    else if (!configure_allowed(c, k->call->host, h->index, &k->caller.who) || account_above(k, c, *out))
         adhoc_forbidden(k->call);
     else
         return true;

@@ -24,7 +24,7 @@ bool configure_allowed(const struct config *c, unsigned asked, unsigned host, co
     return o && access_allowed(&c->hosts[host], opt_node(o, "access"), who);
 }
 
-static bool allowed_everywhere(const struct config *c, unsigned asked, const struct access_subject *who)
+bool configure_everywhere(const struct config *c, unsigned asked, const struct access_subject *who)
 {
     for (unsigned h = 0; h < c->host_count; h++)
         if (!configure_allowed(c, asked, h, who))
@@ -115,7 +115,7 @@ static enum right right_of(struct arena *a, const struct stanza *request, unsign
     const struct config *c = config_current();
     if (!configure_allowed(c, host, host, &out->who))
         return RIGHT_NONE;
-    return allowed_everywhere(c, host, &out->who) ? RIGHT_SERVER : RIGHT_HOST;
+    return configure_everywhere(c, host, &out->who) ? RIGHT_SERVER : RIGHT_HOST;
 }
 
 static enum right needed_by(const struct configure_node *n)

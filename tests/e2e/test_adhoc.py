@@ -448,6 +448,46 @@ def test_administrator_of_one_host(server, accounts, streams):
     assert server.api("check_account", user=user, host="localhost") == 1
 
 
+def test_administrator_of_one_host_does_not_get_a_greater_account(new_server, streams):
+    def change(config):
+        configure(config)
+        config["append_host_config"]["localhost"] = {"acl": {"one": {"user": ["one@localhost"]}},
+                                                     "access_rules": {"configure": [{"allow": "boss"}, {"allow": "one"}]}}
+    server = new_server(change).start()
+    for user in ("boss", "one", "plain"):
+        server.api("register", user=user, host="localhost", password=PASSWORD)
+    one, password = streams(server.login("one")), {"password": "taken"}
+    assert admin(one, "change-user-password", {"accountjid": "plain@localhost", **password}).status == "completed"
+    assert admin(one, "change-user-password", {"accountjid": "boss@localhost", **password}).error == ("auth", "forbidden")
+    assert admin(one, "delete-user", {"accountjids": ["plain@localhost", "boss@localhost"]}).error == ("auth", "forbidden")
+    assert server.api("check_account", user="plain", host="localhost") == 0, "nothing was done"
+    assert server.api("check_password", user="boss", host="localhost", password=PASSWORD) == 0
+    boss = streams(server.login("boss"))
+    assert admin(boss, "change-user-password", {"accountjid": "boss@localhost", **password}).status == "completed"
+
+
+def test_api_commands_of_an_administrator_of_one_host(new_server, streams):
+    def change(config):
+        configure(config)
+        config["acl"]["hosts"] = {"user": ["boss@localhost"]}
+        config["append_host_config"]["localhost"] = {"acl": {"hosts": {"user": ["one@localhost"]}}}
+        config["api_permissions"]["hosts"] = {"from": "mod_adhoc_api", "who": {"acl": "hosts"}, "what": "*"}
+    server = new_server(change).start()
+    for user, host in (("one", "localhost"), ("boss", "localhost"), ("juliet", "localhost"), ("romeo", "example.test")):
+        server.api("register", user=user, host=host, password=PASSWORD)
+    one = streams(server.login("one"))
+    offered = dict(items(one, "api-commands"))
+    assert "api-commands/change_password" in offered
+    assert "api-commands/stop" not in offered and "api-commands/dump_config" not in offered
+    node, new = "api-commands/change_password", {"newpass": "changed"}
+    assert execute(one, node, {"user": "juliet", "host": "localhost", **new}).fields()["res"] == ["0"]
+    for user, host in (("romeo", "example.test"), ("boss", "localhost")):
+        assert execute(one, node, {"user": user, "host": host, **new}).error == ("auth", "forbidden")
+        assert server.api("check_password", user=user, host=host, password=PASSWORD) == 0
+    assert command(one, node, "complete", fields={"user": "boss", "host": "localhost", **new}).error == ("auth", "forbidden")
+    assert command(one, "api-commands/stop", "execute").error == ("auth", "forbidden")
+
+
 def test_restart(new_server, streams):
     server = new_server(configure).start()
     server.api("register", user="boss", host="localhost", password=PASSWORD)
