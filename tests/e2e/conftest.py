@@ -2,6 +2,7 @@
 configure a server start one for themselves. No test sleeps, none asserts how long something took."""
 import contextlib
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -12,6 +13,8 @@ from server import BINARY, Server  # noqa: E402
 
 
 def pytest_sessionstart(session):
+    # A run in the background of a shell ignores it, and so would every program started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not BINARY.exists():
         raise pytest.UsageError(f"{BINARY} is missing: build it, or name the build folder in CJABBERD_BUILD")
 
