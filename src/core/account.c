@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "core/c2s.h"
+#include "core/mgmt.h"
 #include "core/module.h"
 #include "core/router.h"
 #include "core/session_table.h"
@@ -263,15 +264,22 @@ static int8_t parse_priority(const struct stanza *p)
     return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
 }
 
+void session_restore_presence(struct session *s, const struct stanza *p)
+{
+    s->show = (uint8_t)parse_show(p);
+    s->priority = parse_priority(p);
+    s->had_presence = true;
+    keep_presence(s, p);
+}
+
 void session_presence(struct session *s, struct stanza *p)
 {
     bool was = session_available(s), now = p->type == ST_AVAILABLE;
     struct presence_event ev = {.session = s, .presence = p, .was_available = was, .available = now};
+    if (s->mgmt)
+        mgmt_row_changed(s->mgmt);
     if (now) {
-        s->show = (uint8_t)parse_show(p);
-        s->priority = parse_priority(p);
-        s->had_presence = true;
-        keep_presence(s, p);
+        session_restore_presence(s, p);
         if (!was)
             introduce_others(s);
         broadcast_own(s, p);
@@ -317,13 +325,28 @@ void session_close(struct session **sp, const char *reason)
     s->owner = NULL;
     if (s->show != SHOW_UNAVAILABLE)
         announce_gone(s, reason);
+    struct mgmt *m = s->mgmt;
+    unsigned host = s->account->host;
     leave_tables(s);
+    if (m)
+        mgmt_end(&m, host);
 }
 
 void session_send(struct session *s, const struct stanza *st)
 {
-    if (s->owner && !s->closing)
+    if (s->closing)
+        return;
+    if (s->owner)
         c2s_send(s->owner, st);
+    else if (s->mgmt)
+        mgmt_send_detached(s, st);
+}
+
+void session_write(const struct session *s, const struct stanza *st, struct buf *out)
+{
+    /* Presence is for the resource it is given to (RFC 6121 §4.2.2); a message keeps the address it was sent to. */
+    bool own = !jid_present(st->to) || (st->kind == STANZA_PRESENCE && jid_is_bare(st->to));
+    xml_write_addressed(out, st->el, TOK_NS_CLIENT, jid_full(st->from), jid_full(own ? session_jid(s) : st->to));
 }
 
 const char *show_name(enum show s)

@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "core/access.h"
 #include "core/c2s_stream.h"
+#include "core/mgmt.h"
 #include "core/router.h"
 #include "rt/shard.h"
 #include "xml/writer.h"
@@ -21,10 +22,12 @@
 
 static _Thread_local struct list streams;
 static _Thread_local unsigned streams_n;
+static _Thread_local bool going_down; /* the whole server, for good or for a restart */
 
 void c2s_shard_start(void)
 {
     list_init(&streams);
+    going_down = false;
 }
 
 const struct vhost *c2s_vhost(const struct c2s *c)
@@ -55,16 +58,17 @@ void c2s_send(struct c2s *c, const struct stanza *s)
 {
     if (c->state != C2S_BOUND || !c->session)
         return;
-    /* Presence is for the resource it is given to (RFC 6121 §4.2.2); a message keeps the address it was sent to. */
-    bool own = !jid_present(s->to) || (s->kind == STANZA_PRESENCE && jid_is_bare(s->to));
-    struct str to = jid_full(own ? session_jid(c->session) : s->to);
-    xml_write_addressed(conn_out_begin(c->conn), s->el, TOK_NS_CLIENT, jid_full(s->from), to);
+    struct buf *b = conn_out_begin(c->conn);
+    size_t at = b->n;
+    session_write(c->session, s, b);
+    if (c->session->mgmt)
+        c2s_mgmt_sent(c, s, b, at);
     conn_out_end(c->conn);
 }
 
 /* --- ending: the reason becomes the status of the unavailable presence and the last activity, in the reference's words --- */
 
-static void finish(struct c2s *c, const char *why)
+void c2s_finish(struct c2s *c, const char *why)
 {
     c->state = C2S_ENDED;
     timer_stop(&c->timer);
@@ -108,6 +112,32 @@ static void send_stream_error(struct c2s *c, const char *condition, struct str t
     conn_out_end(c->conn);
 }
 
+/* A session that can be resumed goes on without its stream (XEP-0198 §4). */
+static bool lose_session(struct c2s *c)
+{
+    struct session *s = c->session;
+    if (!s || s->closing || !s->mgmt || !s->mgmt->resumable || s->mgmt->full)
+        return false;
+    c->session = NULL;
+    mgmt_detach(s);
+    return true;
+}
+
+void c2s_lost(struct c2s *c, const char *why)
+{
+    if (!lose_session(c))
+        session_close(&c->session, why);
+    c->state = C2S_ENDED;
+    timer_stop(&c->timer);
+}
+
+/* These are no verdict on the session: the client did not send the rest of a stanza, or the server goes down for a while. */
+static bool may_come_back(const struct c2s *c, const char *condition)
+{
+    return c->session && (strcmp(condition, "connection-timeout") == 0 ||
+                          (going_down && c->session->mgmt && c->session->mgmt->kept));
+}
+
 void c2s_end(struct c2s *c, const char *condition, struct str text)
 {
     char clean[REASON_MAX], why[REASON_MAX + 128];
@@ -117,13 +147,16 @@ void c2s_end(struct c2s *c, const char *condition, struct str text)
     send_stream_error(c, condition, text);
     snprintf(why, sizeof why, text.n ? "Stream closed by local host: %.*s (%s)" : "Stream closed by local host: %.*s%s",
              STR_ARG(text), condition);
-    finish(c, why);
+    struct mgmt *m = may_come_back(c, condition) ? c->session->mgmt : NULL;
+    if (m && lose_session(c) && going_down)
+        mgmt_sleep(m);
+    c2s_finish(c, why);
 }
 
 static void on_client_close(struct c2s *c)
 {
     c2s_write(c, S("</stream:stream>"));
-    finish(c, "Stream reset by peer");
+    c2s_finish(c, "Stream reset by peer");
 }
 
 static void on_xml_error(struct c2s *c)
@@ -181,7 +214,7 @@ static size_t on_bytes(struct conn *conn, const char *data, size_t n)
     size_t pos = 0;
     if (c->state == C2S_BOUND && timer_armed(&c->timer))
         timer_stop(&c->timer); /* a stanza that now waits for us is no stall of the client */
-    while (c->state != C2S_ENDED && !c->moving && !c->tls_asked) {
+    while (c->state != C2S_ENDED && !c->moving && !c->leaving && !c->tls_asked) {
         struct arena *a = NULL;
         struct xml_el *el = NULL;
         enum xml_event ev = xml_stream_next(c->xml, data, n, &pos, &a, &el);
@@ -201,9 +234,7 @@ static void on_closed(struct conn *conn, const char *why)
     struct c2s *c = conn_owner(conn);
     char words[128];
     snprintf(words, sizeof words, "Connection failed: %s", why);
-    c->state = C2S_ENDED;
-    session_close(&c->session, words);
-    timer_stop(&c->timer);
+    c2s_lost(c, words);
     if (!c->moving) { /* one lost in transit between shards is on nobody's list */
         list_del(&c->link);
         streams_n--;
@@ -218,8 +249,7 @@ static void on_overflow(struct conn *conn)
     struct c2s *c = conn_owner(conn);
     struct log_ctx ctx = {.jid = c->session ? jid_full(session_jid(c->session)) : STR_NULL};
     LOG_LIMITED(WARNING, "c2s", &ctx, "client does not read, output limit reached: closed");
-    c->state = C2S_ENDED;
-    session_close(&c->session, "Connection failed: does not read");
+    c2s_lost(c, "Connection failed: does not read");
     conn_abort(conn, "does not read");
 }
 
@@ -325,6 +355,7 @@ void c2s_bound(struct c2s *c)
 
 unsigned c2s_shutdown_all(void)
 {
+    going_down = true;
     LIST_EACH_SAFE(it, &streams)
         c2s_end(LIST_ENTRY(it, struct c2s, link), "system-shutdown", STR_NULL);
     return streams_n;

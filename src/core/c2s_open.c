@@ -87,13 +87,19 @@ static void features_before_auth(struct c2s *c, struct buf *b)
         buf_add_str(b, S("<register xmlns='http://jabber.org/features/iq-register'/>"));
 }
 
+static void features_after_auth(struct c2s *c, struct buf *b)
+{
+    buf_add_str(b, S("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
+                     "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"));
+    c2s_mgmt_features(c, b);
+}
+
 static void send_features(struct c2s *c)
 {
     struct buf *b = conn_out_begin(c->conn);
     buf_add_str(b, S("<stream:features>"));
     if (c->login->authenticated)
-        buf_add_str(b, S("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
-                         "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"));
+        features_after_auth(c, b);
     else
         features_before_auth(c, b);
     buf_add_str(b, S("</stream:features>"));

@@ -6,6 +6,7 @@
 #include "base/rand.h"
 #include "core/access.h"
 #include "core/c2s_stream.h"
+#include "core/mgmt.h"
 #include "core/router.h"
 #include "core/server.h"
 #include "xml/writer.h"
@@ -20,8 +21,11 @@ static void answer_malformed(struct c2s *c, struct stanza *s, struct str text)
     struct stanza *e = stanza_error_words(s, S("modify"), S("bad-request"), text);
     if (!e)
         return;
-    struct str to = xml_attr_get(s->el, TOK_to);
-    xml_write_addressed(conn_out_begin(c->conn), e->el, TOK_NS_CLIENT, to, jid_full(s->from));
+    struct buf *b = conn_out_begin(c->conn);
+    size_t at = b->n;
+    xml_write_addressed(b, e->el, TOK_NS_CLIENT, xml_attr_get(s->el, TOK_to), jid_full(s->from));
+    if (c->session && c->session->mgmt)
+        c2s_mgmt_sent(c, e, b, at);
     conn_out_end(c->conn);
     stanza_end(&e);
 }
@@ -335,23 +339,41 @@ static void on_starttls(struct c2s *c, const struct xml_el *el)
     }
 }
 
-void c2s_element(struct c2s *c, struct xml_el *el, struct arena **a)
+static void negotiate(struct c2s *c, struct xml_el *el, struct arena *a) YIELDS;
+static void negotiate(struct c2s *c, struct xml_el *el, struct arena *a)
 {
     if (el->ns == TOK_NS_SASL) {
-        arena_mark_secret(*a);
+        arena_mark_secret(a);
         c2s_sasl(c, el);
-        return;
-    }
-    if (el->ns == TOK_NS_TLS) {
+    } else if (el->ns == TOK_NS_TLS) {
         on_starttls(c, el);
+    } else if (el->ns == TOK_NS_SM || el->ns == TOK_NS_SM2) {
+        c2s_mgmt(c, el);
+    } /* COMPAT(ejabberd): elements without meaning here are passed over */
+}
+
+static void bound_stanza(struct c2s *c, struct stanza **s) YIELDS;
+static void bound_stanza(struct c2s *c, struct stanza **s)
+{
+    if (c->session->mgmt)
+        mgmt_received(c->session->mgmt, *s);
+    c->working = true;
+    c2s_stanza(c, s);
+    c->working = false;
+}
+
+void c2s_element(struct c2s *c, struct xml_el *el, struct arena **a)
+{
+    if (el->ns != TOK_NS_CLIENT) {
+        negotiate(c, el, *a);
         return;
     }
     struct stanza *s = stanza_of(*a, el);
     if (!s)
-        return; /* COMPAT(ejabberd): elements without meaning here are passed over */
-    *a = NULL;  /* the stanza owns it now */
+        return;
+    *a = NULL; /* the stanza owns it now */
     if (c->state == C2S_BOUND)
-        c2s_stanza(c, &s);
+        bound_stanza(c, &s);
     else
         before_bound(c, &s);
 }

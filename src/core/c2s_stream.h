@@ -44,6 +44,8 @@ struct c2s {
     bool header_sent, tls_asked, moving;
     unsigned host;             /* index in the configuration; valid once a header named it */
     bool host_known;
+    bool working;              /* a stanza of it is being dealt with */
+    bool leaving;              /* its session is about to be resumed elsewhere: nothing more is read */
     char lang[36];             /* of the client's header when it differs from the server's; RFC 5646 §4.4.1: 35 fit all */
 };
 
@@ -56,7 +58,18 @@ unsigned c2s_mechanisms(const struct c2s *c);
 void c2s_login_delete(struct c2s_login **l);
 /* core/c2s_stanza.c */
 void c2s_element(struct c2s *c, struct xml_el *el, struct arena **a) YIELDS;
+/* core/c2s_mgmt.c: an element of stream management */
+void c2s_mgmt(struct c2s *c, struct xml_el *el) YIELDS;
+/* What stands in b from `at` on is a stanza for the client. A request for acknowledgement may follow it. */
+void c2s_mgmt_sent(struct c2s *c, const struct stanza *s, struct buf *b, size_t at);
+void c2s_mgmt_features(const struct c2s *c, struct buf *b);
+/* NULL: mod_stream_mgmt is not loaded there. */
+const struct options *c2s_mgmt_options(const struct c2s *c);
 /* core/c2s.c */
+/* The session ends and the connection is closed; the end tag has been written. */
+void c2s_finish(struct c2s *c, const char *why);
+/* The connection is no good any more: the session waits for another one, if it can be resumed, or ends. */
+void c2s_lost(struct c2s *c, const char *why);
 const struct vhost *c2s_vhost(const struct c2s *c);
 const struct c2s_listen *c2s_listen(const struct c2s *c);
 void c2s_write(struct c2s *c, struct str bytes);

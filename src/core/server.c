@@ -10,6 +10,7 @@
 #include "core/c2s.h"
 #include "core/certs.h"
 #include "core/listeners.h"
+#include "core/mgmt.h"
 #include "core/module_set.h"
 #include "core/oauth.h"
 #include "core/server_start.h"
@@ -120,6 +121,7 @@ void server_shard_start(unsigned shard)
 {
     (void)shard;
     account_shard_start();
+    mgmt_shard_start();
     c2s_shard_start();
     auth_shard_start();
     put_in_force(first);
@@ -130,6 +132,7 @@ void server_shard_stop(unsigned shard)
     (void)shard;
     auth_shard_stop();
     oauth_shard_stop();
+    mgmt_shard_stop();
     account_shard_stop();
     module_shard_stop();
     config_install(NULL);
@@ -333,6 +336,27 @@ static unsigned close_connections(bool at_once)
     return left;
 }
 
+static int save_each(void *arg, void *slot, struct error *err) YIELDS;
+static int save_each(void *arg, void *slot, struct error *err)
+{
+    (void)arg;
+    (void)slot;
+    (void)err;
+    mgmt_save_all();
+    return 0;
+}
+
+/* Sessions that clients may resume at the next start. */
+static void save_sessions(void) YIELDS;
+static void save_sessions(void)
+{
+    struct arena *a = arena_new();
+    struct error err = ERROR_INIT;
+    if (mail_gather(save_each, NULL, ARENA_ARRAY(a, void *, shard_count()), a, CLOSE_MS, &err) != 0)
+        LOG(WARNING, "server", NULL, "not all resumable sessions were saved: %s", err.text);
+    arena_release(&a);
+}
+
 static void end_fiber(void *arg) YIELDS;
 static void end_fiber(void *arg)
 {
@@ -345,6 +369,7 @@ static void end_fiber(void *arg)
     for (unsigned waited = 0; close_connections(false) && waited < CLOSE_MS; waited += 20)
         fiber_sleep(20);
     close_connections(true);
+    save_sessions();
     rt_stop();
 }
 
@@ -385,7 +410,7 @@ static void start_fiber(void *arg)
     const struct config *c = config_current();
     int64_t max = opt_int(c->global, "max_connections");
     listener_set_total_limit(max == OPT_INFINITY ? 0 : (unsigned)max);
-    if (listeners_apply(c, &e) != 0 || hooks.started(&e) != 0) {
+    if (mgmt_restore(&e) != 0 || listeners_apply(c, &e) != 0 || hooks.started(&e) != 0) {
         *out = e;
         ending = SERVER_STOP;
         rt_stop();

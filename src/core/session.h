@@ -10,6 +10,7 @@
 #include "core/hooks.h"
 
 struct c2s;
+struct mgmt;
 
 /* Index of a host that the configuration does not have any more: no modules, not counted. */
 #define HOST_NONE ((unsigned)-1)
@@ -37,6 +38,7 @@ struct session {
     int8_t priority;           /* meaningful when available */
     uint8_t show;
     bool had_presence, closing;
+    struct mgmt *mgmt;         /* core/mgmt.h; NULL: no stream management */
     char *presence;            /* text of the last available presence, without `to`; NULL when unavailable */
     uint32_t presence_len;
     uint16_t res_len;
@@ -80,8 +82,13 @@ void session_presence(struct session *s, struct stanza *p);
  * of it); NULL when unavailable. The caller ends it.
  */
 struct stanza *session_last_presence(const struct session *s);
-/* Writes a stanza to the session's stream; borrowed. */
+/* Writes a stanza to the session's stream, or keeps it until the session has one again; borrowed. */
 void session_send(struct session *s, const struct stanza *st);
+/* The bytes of the stanza as this session gets it. */
+struct buf;
+void session_write(const struct session *s, const struct stanza *st, struct buf *out);
+/* State only, nobody is told: a session of before the restart. */
+void session_restore_presence(struct session *s, const struct stanza *p);
 const char *show_name(enum show s);
 
 #endif

@@ -1,0 +1,4 @@
+/* Stream Management, XEP-0198: loading this offers it. It is part of the streams themselves (core/c2s_mgmt.c, core/mgmt.h). */
+#include "core/module.h"
+
+MODULE(mod_stream_mgmt) = {.name = "mod_stream_mgmt", .xep = "XEP-0198 1.6.3"};
