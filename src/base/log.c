@@ -363,7 +363,8 @@ static void write_batch(void)
     else if (reopen)
         open_or_complain(false);
     int error = out.error;
-    write_lines(batch.p + pos, batch.n - pos);
+    if (pos < batch.n) /* an empty queue has no memory to count in */
+        write_lines(batch.p + pos, batch.n - pos);
 
     pthread_mutex_lock(&out.lock);
     if (rotate || reopen)

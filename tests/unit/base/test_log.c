@@ -153,6 +153,18 @@ static void truncated_when_none_is_kept(void **state)
     assert_null(content(".0"));
 }
 
+static void files_change_before_the_first_line(void **state)
+{
+    struct error err = ERROR_INIT;
+    start(false, 0, 1);
+    assert_int_equal(log_reopen_wait(&err), 0);
+    assert_int_equal(log_rotate_wait(&err), 0);
+    assert_non_null(content(".0"));
+    LOG(INFO, "test", NULL, "first");
+    log_stop();
+    assert_int_equal(lines(content("")), 1);
+}
+
 static void reopened_after_a_move(void **state)
 {
     char moved[128];
@@ -290,6 +302,7 @@ int main(void)
         LOG_TEST(rotation_on_request), LOG_TEST(rotation_by_size),          LOG_TEST(truncated_when_none_is_kept),
         LOG_TEST(reopened_after_a_move), LOG_TEST(waiting_for_the_change),  LOG_TEST(levels),                  LOG_TEST(limited),
         LOG_TEST(long_line),         LOG_TEST(many_threads),                cmocka_unit_test(no_such_folder),
+        LOG_TEST(files_change_before_the_first_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
