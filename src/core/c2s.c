@@ -58,11 +58,13 @@ void c2s_send(struct c2s *c, const struct stanza *s)
 {
     if (c->state != C2S_BOUND || !c->session)
         return;
+    if (c->csi && c2s_csi_keeps(c, s))
+        return;
     struct buf *b = conn_out_begin(c->conn);
     size_t at = b->n;
     session_write(c->session, s, b);
     if (c->session->mgmt)
-        c2s_mgmt_sent(c, s, b, at);
+        c2s_mgmt_sent(c, s->kind, s->arena, b, at);
     conn_out_end(c->conn);
 }
 
@@ -118,6 +120,7 @@ static bool lose_session(struct c2s *c)
     struct session *s = c->session;
     if (!s || s->closing || !s->mgmt || !s->mgmt->resumable || s->mgmt->full)
         return false;
+    c2s_csi_to_mgmt(c, s->mgmt);
     c->session = NULL;
     mgmt_detach(s);
     return true;
@@ -240,6 +243,7 @@ static void on_closed(struct conn *conn, const char *why)
         streams_n--;
     }
     c2s_login_delete(&c->login);
+    c2s_csi_free(c);
     xml_stream_delete(&c->xml);
     free(c);
 }

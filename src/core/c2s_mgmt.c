@@ -135,10 +135,10 @@ static void on_ack_due(struct timer *t)
     conn_abort(c->conn, "no acknowledgement");
 }
 
-void c2s_mgmt_sent(struct c2s *c, const struct stanza *s, struct buf *b, size_t at)
+void c2s_mgmt_sent(struct c2s *c, enum stanza_kind kind, struct arena *arena, struct buf *b, size_t at)
 {
     struct mgmt *m = c->session->mgmt;
-    mgmt_append(m, s->kind, str_n(b->p + at, b->n - at), (uint32_t)clock_wall_s(), s->kind == STANZA_MESSAGE ? s->arena : NULL);
+    mgmt_append(m, kind, str_n(b->p + at, b->n - at), (uint32_t)clock_wall_s(), kind == STANZA_MESSAGE ? arena : NULL);
     if (!m->asked)
         ask(m, b);
 }
@@ -225,6 +225,7 @@ static void cut_former(struct session *s)
     struct c2s *old = s->owner;
     if (!old)
         return;
+    c2s_csi_to_mgmt(old, s->mgmt);
     old->session = NULL;
     mgmt_detach(s);
     c2s_end(old, "conflict", S("Stream resumed by another connection"));

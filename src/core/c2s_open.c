@@ -92,6 +92,7 @@ static void features_after_auth(struct c2s *c, struct buf *b)
     buf_add_str(b, S("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
                      "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"));
     c2s_mgmt_features(c, b);
+    c2s_csi_features(c, b);
 }
 
 static void send_features(struct c2s *c)

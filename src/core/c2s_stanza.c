@@ -25,7 +25,7 @@ static void answer_malformed(struct c2s *c, struct stanza *s, struct str text)
     size_t at = b->n;
     xml_write_addressed(b, e->el, TOK_NS_CLIENT, xml_attr_get(s->el, TOK_to), jid_full(s->from));
     if (c->session && c->session->mgmt)
-        c2s_mgmt_sent(c, e, b, at);
+        c2s_mgmt_sent(c, e->kind, NULL, b, at);
     conn_out_end(c->conn);
     stanza_end(&e);
 }
@@ -349,6 +349,8 @@ static void negotiate(struct c2s *c, struct xml_el *el, struct arena *a)
         on_starttls(c, el);
     } else if (el->ns == TOK_NS_SM || el->ns == TOK_NS_SM2) {
         c2s_mgmt(c, el);
+    } else if (el->ns == TOK_NS_CSI) {
+        c2s_csi(c, el);
     } /* COMPAT(ejabberd): elements without meaning here are passed over */
 }
 

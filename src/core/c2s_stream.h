@@ -37,6 +37,7 @@ struct c2s {
     struct conn *conn;
     struct xml_stream *xml;
     struct session *session;
+    struct csi *csi;           /* NULL: active */
     struct c2s_login *login;
     struct list link;          /* of the shard's streams */
     struct timer timer;        /* negotiation; later an unfinished stanza */
@@ -61,10 +62,18 @@ void c2s_element(struct c2s *c, struct xml_el *el, struct arena **a) YIELDS;
 /* core/c2s_mgmt.c: an element of stream management */
 void c2s_mgmt(struct c2s *c, struct xml_el *el) YIELDS;
 /* What stands in b from `at` on is a stanza for the client. A request for acknowledgement may follow it. */
-void c2s_mgmt_sent(struct c2s *c, const struct stanza *s, struct buf *b, size_t at);
+void c2s_mgmt_sent(struct c2s *c, enum stanza_kind kind, struct arena *arena, struct buf *b, size_t at);
 void c2s_mgmt_features(const struct c2s *c, struct buf *b);
 /* NULL: mod_stream_mgmt is not loaded there. */
 const struct options *c2s_mgmt_options(const struct c2s *c);
+/* core/c2s_csi.c: an element of client state indication */
+void c2s_csi(struct c2s *c, const struct xml_el *el);
+/* On an inactive stream: true when the stanza waits. Sends what has to come before it otherwise. */
+bool c2s_csi_keeps(struct c2s *c, const struct stanza *s);
+/* What waits is queued for resumption; the stream is over. */
+void c2s_csi_to_mgmt(struct c2s *c, struct mgmt *m);
+void c2s_csi_free(struct c2s *c);
+void c2s_csi_features(const struct c2s *c, struct buf *b);
 /* core/c2s.c */
 /* The session ends and the connection is closed; the end tag has been written. */
 void c2s_finish(struct c2s *c, const char *why);
