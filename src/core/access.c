@@ -236,6 +236,13 @@ struct str shaper_rule_match(const struct vhost *h, struct str rule, const struc
     return r ? rule_value(h->scope, r, who) : STR_NULL;
 }
 
+struct str shaper_rule_match_node(const struct vhost *h, const struct yaml *rule, const struct access_subject *who)
+{
+    if (rule && rule->kind == YAML_SCALAR)
+        return shaper_rule_match(h, rule->text, who);
+    return rule && rule->compiled ? rule_value(h->scope, rule->compiled, who) : STR_NULL;
+}
+
 static void shaper_rate(const struct acl_scope *s, struct str value, uint64_t *rate_out, uint64_t *burst_out)
 {
     int64_t n;

@@ -21,6 +21,8 @@ bool access_allowed(const struct vhost *h, const struct yaml *rule, const struct
 bool access_allowed_name(const struct vhost *h, struct str rule, const struct access_subject *who);
 /* First matching value of a shaper rule ("none", number, shaper name), absent when none matches. */
 struct str shaper_rule_match(const struct vhost *h, struct str rule, const struct access_subject *who);
+/* The same of an option's value: the name of a rule, or a rule in place. */
+struct str shaper_rule_match_node(const struct vhost *h, const struct yaml *rule, const struct access_subject *who);
 /* Rate and burst (bytes per second) of a shaper name, number or shaper rule; 0 rate: unlimited. */
 void shaper_find(const struct vhost *h, struct str name, const struct access_subject *who, uint64_t *rate_out,
                  uint64_t *burst_out);

@@ -2,12 +2,30 @@
  * Stanzas at the home of the account they are for: the rules of RFC 6121 §8.5 that need no roster. Runs on the home shard, on a
  * fiber for each account that has something to receive. Who is entitled to presence comes with rosters.
  */
+#include "base/mem.h"
 #include "core/module.h"
 #include "core/router.h"
 #include "core/session.h"
 #include "rt/fiber.h"
+#include <stdlib.h>
 
 static const char no_session[] = "User session not found";
+
+static void give(struct session *x, struct stanza *s)
+{
+    session_send(x, s);
+    x->took = true;
+}
+
+/* Tells who is interested in which sessions have a message now. */
+static void delivered(struct account *a, const struct stanza *s)
+{
+    if (list_empty(&a->sessions))
+        return;
+    hook_run_message_delivered(a->host, &(struct delivered_event){.account = a, .stanza = s});
+    LIST_EACH(it, &a->sessions)
+        LIST_ENTRY(it, struct session, link)->took = false;
+}
 
 /* Sessions that get a message to the bare JID: those of the highest non-negative priority (RFC 6121 §8.5.2.1.1). */
 static unsigned deliver_to_best(struct account *a, struct stanza *s)
@@ -24,7 +42,7 @@ static unsigned deliver_to_best(struct account *a, struct stanza *s)
     LIST_EACH(it, &a->sessions) {
         struct session *x = LIST_ENTRY(it, struct session, link);
         if (session_available(x) && x->priority == best) {
-            session_send(x, s);
+            give(x, s);
             n++;
         }
     }
@@ -50,7 +68,7 @@ static void undelivered(struct account *a, struct stanza **s)
     struct stanza_event ev = {.account = a, .stanza = *s};
     enum hook_verdict v = hook_run_message_undelivered(a->host, &ev);
     if (v == HOOK_PASS)
-        router_bounce(s, ERR_NO_RECIPIENT, NULL);
+        router_bounce(s, ERR_NO_RECIPIENT, (*s)->type == ST_GROUPCHAT ? no_session : NULL);
     else if (v == HOOK_REJECT)
         router_bounce(s, ev.reject, ev.reject_text);
     else
@@ -63,7 +81,8 @@ static void receive_message(struct account *a, struct stanza **sp)
     struct stanza *s = *sp;
     struct session *exact = !jid_is_bare(s->to) ? session_find(a, jid_res(s->to)) : NULL;
     if (exact) {
-        session_send(exact, s);
+        give(exact, s);
+        delivered(a, s);
         stanza_end(sp);
         return;
     }
@@ -72,8 +91,8 @@ static void receive_message(struct account *a, struct stanza **sp)
     case ST_ERROR:
         stanza_end(sp); /* §8.5.2.2.1: silently */
         return;
-    case ST_GROUPCHAT:
-        router_bounce(sp, ERR_NO_RECIPIENT, no_session);
+    case ST_GROUPCHAT: /* §8.5.2.1.1, §8.5.3.2.1: an error, unless somebody keeps it */
+        undelivered(a, sp);
         return;
     case ST_HEADLINE:
         if (jid_is_bare(s->to))
@@ -83,6 +102,7 @@ static void receive_message(struct account *a, struct stanza **sp)
     default: /* COMPAT(ejabberd): a normal message for a resource that is gone is not refused (§8.5.3.2.1) but treated as chat */
         taken = deliver_to_best(a, s) > 0;
     }
+    delivered(a, s); /* before anything waits: whoever comes now gets what is kept */
     if (taken)
         stanza_end(sp);
     else
@@ -126,6 +146,8 @@ static void receive(struct account *a, struct stanza *s) YIELDS;
 static void receive(struct account *a, struct stanza *s)
 {
     struct stanza_event ev = {.account = a, .stanza = s};
+    if (s->kind == STANZA_MESSAGE)
+        stanza_id_strip(s, jid_to_bare(s->to));
     if (a->host == HOST_NONE) { /* it went while the stanza waited */
         router_bounce(&s, ERR_NO_HOST, NULL);
         return;
@@ -150,24 +172,35 @@ static void receive(struct account *a, struct stanza *s)
 
 #define INBOX_MAX 10000 /* a handler that waits must not let memory fill */
 
+/* A stanza, or something to do. */
+struct work {
+    struct stanza *stanza;
+    void (*turn)(struct account *a, void *arg) YIELDS;
+    void *arg;
+};
+
 struct inbound {
     struct list link;
-    struct stanza *stanza; /* this lives in its arena */
+    struct work work; /* of a stanza: this lives in its arena */
 };
 
 struct arrival {
     struct account *account;
-    struct stanza *stanza;
+    struct work work;
 };
 
-static struct stanza *next_waiting(struct account *a)
+static bool next_waiting(struct account *a, struct work *out)
 {
     if (list_empty(&a->inbox))
-        return NULL;
+        return false;
     struct inbound *in = LIST_ENTRY(a->inbox.next, struct inbound, link);
     list_del(&in->link);
-    a->inbox_n--;
-    return in->stanza;
+    *out = in->work;
+    if (out->stanza)
+        a->inbox_n--;
+    else
+        free(in);
+    return true;
 }
 
 static void receive_fiber(void *arg) YIELDS;
@@ -176,8 +209,13 @@ static void receive_fiber(void *arg)
     struct arrival first = *(struct arrival *)arg;
     struct account *a = first.account;
     a->receiving = true;
-    for (struct stanza *s = first.stanza; s; s = next_waiting(a))
-        receive(a, s);
+    struct work w = first.work;
+    do {
+        if (w.stanza)
+            receive(a, w.stanza);
+        else
+            w.turn(a, w.arg);
+    } while (next_waiting(a, &w));
     a->receiving = false;
     account_unpin(a);
 }
@@ -189,7 +227,7 @@ static void wait_turn(struct account *a, struct stanza **sp)
         return;
     }
     struct inbound *in = ARENA_NEW((*sp)->arena, struct inbound);
-    in->stanza = *sp;
+    in->work = (struct work){.stanza = *sp};
     *sp = NULL;
     list_push(&a->inbox, &in->link);
     a->inbox_n++;
@@ -215,7 +253,20 @@ void account_receive(struct stanza **sp)
         account_unpin(a);
         return;
     }
-    struct arrival first = {a, s};
+    struct arrival first = {a, {.stanza = s}};
     *sp = NULL;
     fiber_run(receive_fiber, &first);
+}
+
+void account_in_turn(struct account *a, void (*turn)(struct account *a, void *arg) YIELDS, void *arg)
+{
+    struct work w = {.turn = turn, .arg = arg};
+    if (a->receiving) {
+        struct inbound *in = MEM_NEW(struct inbound);
+        in->work = w;
+        list_push(&a->inbox, &in->link);
+        return;
+    }
+    a->pins++;
+    fiber_run(receive_fiber, &(struct arrival){a, w});
 }

@@ -49,6 +49,11 @@ struct early_event {
     struct stanza *answer; /* out, with HOOK_STOP: the stream's to end; NULL: none */
 };
 
+struct delivered_event {
+    struct account *account;
+    const struct stanza *stanza;
+};
+
 enum hook_verdict {
     HOOK_PASS,   /* go on */
     HOOK_STOP,   /* handled: nothing more happens to it */

@@ -39,6 +39,10 @@ struct session {
     uint8_t show;
     bool had_presence, closing;
     struct mgmt *mgmt;         /* core/mgmt.h; NULL: no stream management */
+    bool carbons;              /* XEP-0280: wants copies */
+    bool keeps_offline;        /* XEP-0013: asked about waiting messages, fetches them itself */
+    bool takes_offline;        /* XEP-0160: was available with non-negative priority when presence last changed */
+    bool took;                 /* only while a message is being delivered: this one got it */
     char *presence;            /* text of the last available presence, without `to`; NULL when unavailable */
     uint32_t presence_len;
     uint16_t res_len;
@@ -75,6 +79,11 @@ void session_close(struct session **s, const char *reason);
  * answered on the stream's fiber (router_route_waiting): back-pressure, and the order of its own requests.
  */
 void account_receive(struct stanza **s);
+/*
+ * Runs turn(a, arg) on the account's fiber, in turn with its stanzas: those that come meanwhile wait until it has ended. The
+ * account stays until then; sessions are looked up.
+ */
+void account_in_turn(struct account *a, void (*turn)(struct account *a, void *arg) YIELDS, void *arg);
 /* Own presence without `to` from a session: state and broadcast. Borrowed. */
 void session_presence(struct session *s, struct stanza *p);
 /*
@@ -89,6 +98,11 @@ struct buf;
 void session_write(const struct session *s, const struct stanza *st, struct buf *out);
 /* State only, nobody is told: a session of before the restart. */
 void session_restore_presence(struct session *s, const struct stanza *p);
+/*
+ * Waits until at most `low` bytes of the session's output are left to the socket. false: its connection is gone, or it has none.
+ * The session may be over by then: look it up.
+ */
+bool session_drain(struct session *s, uint32_t low) YIELDS;
 const char *show_name(enum show s);
 
 #endif

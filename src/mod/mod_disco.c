@@ -1,7 +1,6 @@
 /*
  * Service Discovery, XEP-0030: disco#info of the server and of accounts, built from the module tables, and disco#items
- * (extra_domains of the configuration). Items and nodes of the server come from other modules (mod/api/disco.h); accounts have
- * none.
+ * (extra_domains of the configuration). Nodes, and items of the server, come from other modules (mod/api/disco.h).
  */
 #include "mod/api/disco.h"
 
@@ -96,35 +95,38 @@ static const struct disco_nodes **sorted_nodes(struct arena *a, const struct con
 }
 
 /* Everybody may add to the items of the server; a node belongs to whoever answers first. */
-static enum disco_found ask_modules(struct disco_ask *ask, bool items) YIELDS;
-static enum disco_found ask_modules(struct disco_ask *ask, bool items)
+static enum disco_found ask_modules(struct disco_ask *ask, bool items, bool account) YIELDS;
+static enum disco_found ask_modules(struct disco_ask *ask, bool items, bool account)
 {
     size_t n;
     const struct disco_nodes **nodes = sorted_nodes(ask->arena, config_current(), ask->host, &n);
     for (size_t i = 0; i < n; i++) {
-        if (!items && !nodes[i]->info)
+        const struct disco_nodes *d = nodes[i];
+        enum disco_found (*answer)(struct disco_ask *) YIELDS =
+            account ? (items ? d->account_items : d->account_info) : (items ? d->items : d->info);
+        if (!answer)
             continue;
-        enum disco_found found = items ? nodes[i]->items(ask) : nodes[i]->info(ask);
+        enum disco_found found = answer(ask);
         if (ask->node.n && found != DISCO_NOT_MINE)
             return found;
     }
     return DISCO_NOT_MINE;
 }
 
-static void answer_node(struct iq *iq, bool items) YIELDS;
-static void answer_node(struct iq *iq, bool items)
+static void answer_node(struct iq *iq, bool items, bool account) YIELDS;
+static void answer_node(struct iq *iq, bool items, bool account)
 {
     struct stanza *r = iq_result_new(iq);
     struct disco_ask ask = {.request = iq->stanza, .host = iq->host, .node = xml_attr_get(iq->child, TOK_node), .arena = r->arena};
     ask.query = xml_add(r->arena, r->el, TOK_query, items ? TOK_NS_DISCO_ITEMS : TOK_NS_DISCO_INFO);
     xml_attr_set(r->arena, ask.query, TOK_node, arena_str(r->arena, ask.node));
-    enum disco_found found = ask_modules(&ask, items);
+    enum disco_found found = ask_modules(&ask, items, account);
     if (found == DISCO_ANSWERED) {
         iq_result(iq, r);
         return;
     }
     if (found == DISCO_NOT_MINE)
-        iq_error(iq, ERR_NOT_FOUND, items ? "Node not found" : "No features available");
+        iq_error(iq, ERR_NOT_FOUND, items || account ? "Node not found" : "No features available");
     else
         iq_error(iq, ask.code, ask.text);
     stanza_end(&r);
@@ -151,18 +153,23 @@ static void on_server_info(struct iq *iq)
     if (refuse_set(iq))
         return;
     if (xml_attr_get(iq->child, TOK_node).n)
-        answer_node(iq, false);
+        answer_node(iq, false, false);
     else
         answer_info(iq, false);
 }
 
 /* XEP-0030 §8: strangers learn nothing about an account. Without rosters everybody but the owner is a stranger. */
+static void on_account_info(struct iq *iq) YIELDS;
 static void on_account_info(struct iq *iq)
 {
-    if (jid_bare_eq(iq->stanza->from, iq->stanza->to))
-        answer_info(iq, true);
-    else
+    if (!jid_bare_eq(iq->stanza->from, iq->stanza->to))
         iq_error(iq, ERR_NO_SERVICE, NULL);
+    else if (refuse_set(iq))
+        return;
+    else if (xml_attr_get(iq->child, TOK_node).n)
+        answer_node(iq, false, true);
+    else
+        answer_info(iq, true);
 }
 
 static void add_extra_domains(struct disco_ask *ask)
@@ -180,14 +187,14 @@ static void on_server_items(struct iq *iq)
     if (refuse_set(iq))
         return;
     if (xml_attr_get(iq->child, TOK_node).n) {
-        answer_node(iq, true);
+        answer_node(iq, true, false);
         return;
     }
     struct stanza *r = iq_result_new(iq);
     struct disco_ask ask = {.request = iq->stanza, .host = iq->host, .arena = r->arena};
     ask.query = xml_add(r->arena, r->el, TOK_query, TOK_NS_DISCO_ITEMS);
     add_extra_domains(&ask);
-    ask_modules(&ask, true);
+    ask_modules(&ask, true, false);
     iq_result(iq, r);
 }
 
@@ -195,8 +202,8 @@ static void on_server_items(struct iq *iq)
 static void answer_no_items(struct iq *iq)
 {
     struct str node = xml_attr_get(iq->child, TOK_node);
-    bool commands = str_eq(node, token_str(TOK_NS_COMMANDS)) && config_module(&config_current()->hosts[iq->host], S("mod_adhoc"));
-    if (commands ? refuse_set(iq) : refuse(iq))
+    bool commands = str_eq(node, token_str(TOK_NS_COMMANDS));
+    if (refuse_set(iq))
         return;
     struct stanza *r = iq_result_new(iq);
     struct xml_el *query = xml_add(r->arena, r->el, TOK_query, TOK_NS_DISCO_ITEMS);
@@ -205,20 +212,29 @@ static void answer_no_items(struct iq *iq)
     iq_result(iq, r);
 }
 
+static bool is_command_list(const struct iq *iq)
+{
+    return str_eq(xml_attr_get(iq->child, TOK_node), token_str(TOK_NS_COMMANDS)) &&
+           config_module(&config_current()->hosts[iq->host], S("mod_adhoc"));
+}
+
+static void on_account_items(struct iq *iq) YIELDS;
 static void on_account_items(struct iq *iq)
 {
-    if (jid_bare_eq(iq->stanza->from, iq->stanza->to))
-        answer_no_items(iq);
-    else
+    if (!jid_bare_eq(iq->stanza->from, iq->stanza->to))
         iq_error(iq, ERR_NO_SERVICE, NULL);
+    else if (!xml_attr_get(iq->child, TOK_node).n || is_command_list(iq))
+        answer_no_items(iq);
+    else if (!refuse_set(iq))
+        answer_node(iq, true, true);
 }
 
 static const char *const features[] = {
     "http://jabber.org/protocol/disco#info", "http://jabber.org/protocol/disco#items", NULL};
 static const struct iq_entry iqs[] = {{IQ_TO_SERVER, TOK_NS_DISCO_INFO, true, on_server_info},
                                       {IQ_TO_SERVER, TOK_NS_DISCO_ITEMS, true, on_server_items},
-                                      {IQ_TO_ACCOUNT, TOK_NS_DISCO_INFO, false, on_account_info},
-                                      {IQ_TO_ACCOUNT, TOK_NS_DISCO_ITEMS, false, on_account_items},
+                                      {IQ_TO_ACCOUNT, TOK_NS_DISCO_INFO, true, on_account_info},
+                                      {IQ_TO_ACCOUNT, TOK_NS_DISCO_ITEMS, true, on_account_items},
                                       {0}};
 
 MODULE(mod_disco) = {

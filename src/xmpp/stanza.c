@@ -189,3 +189,19 @@ void stanza_end(struct stanza **s)
     *s = NULL;
     arena_release(&a);
 }
+
+static bool claims(struct stanza *s, const struct xml_el *id, struct jid by)
+{
+    struct str text = xml_attr_get(id, TOK_by);
+    struct jid j;
+    return str_eq(text, jid_full(by)) || (text.n && jid_parse(s->arena, text, &j) && jid_eq(j, by));
+}
+
+void stanza_id_strip(struct stanza *s, struct jid by)
+{
+    for (struct xml_el *el = xml_first(s->el), *next; el; el = next) {
+        next = xml_next(el);
+        if (el->tok == TOK_stanza_id && el->ns == TOK_NS_SID && claims(s, el, by))
+            xml_remove(s->el, el);
+    }
+}

@@ -48,6 +48,11 @@ struct stanza *stanza_error(const struct stanza *s, enum err_code code, struct s
 struct stanza *stanza_error_words(const struct stanza *s, struct str type, struct str condition, struct str text);
 /* Ends it. */
 void stanza_end(struct stanza **s);
+/*
+ * Takes out every <stanza-id/> that claims to come from `by`: only that address itself may set it (XEP-0359 §5, and its security
+ * considerations: forged ids would point into somebody's archive).
+ */
+void stanza_id_strip(struct stanza *s, struct jid by);
 /* Text of the type attribute; absent for the default one. */
 struct str stanza_type_str(enum stanza_type t);
 

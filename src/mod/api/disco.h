@@ -1,6 +1,6 @@
 /*
- * Service discovery for others (XEP-0030): items and nodes that a module adds below the server's address. One constant
- * table each; asked in the order of module names, where the module is loaded.
+ * Service discovery for others (XEP-0030): items and nodes that a module adds below the server's address or an account's. One
+ * constant table each; asked in the order of module names, where the module is loaded.
  */
 #ifndef MOD_API_DISCO_H
 #define MOD_API_DISCO_H
@@ -27,7 +27,10 @@ struct disco_ask {
 struct disco_nodes {
     const char *module;
     enum disco_found (*info)(struct disco_ask *ask) YIELDS; /* NULL: no nodes */
-    enum disco_found (*items)(struct disco_ask *ask) YIELDS;
+    enum disco_found (*items)(struct disco_ask *ask) YIELDS; /* NULL: none */
+    /* Nodes of an account, asked for by its owner. NULL: none. */
+    enum disco_found (*account_info)(struct disco_ask *ask) YIELDS;
+    enum disco_found (*account_items)(struct disco_ask *ask) YIELDS;
 };
 #define DISCO_NODES(ident)                                                                            \
     static const struct disco_nodes ident;                                                            \

@@ -1,0 +1,242 @@
+/*
+ * Offline messages, XEP-0160: keeps what no session took and delivers it, in order, to the session that next sends available
+ * presence of non-negative priority. Both happen on the account's fiber, one after the other with its live messages, so that
+ * none is overtaken or left behind. A message leaves the store only after the socket has taken it: a crash in between repeats
+ * at most the last BATCH of them, with the same id and stamp, and loses none. What is kept is in mod/offline_rules.c, fetching
+ * one by one (XEP-0013) in mod/offline_retrieval.c, cleaning up in mod/offline_purge.c. Runs on the account's home.
+ */
+#include "mod/api/offline_parts.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/access.h"
+#include "core/auth.h"
+#include "mod/api/offline_rules.h"
+#include "store/spool.h"
+
+#define BATCH 64                 /* messages between two removals */
+#define BATCH_BYTES (256 * 1024) /* a client that reads slowly holds this much, not its whole queue */
+
+static const char no_session[] = "User session not found"; /* COMPAT(ejabberd): what is not kept is answered so */
+
+static const struct options *options_of(unsigned host)
+{
+    return config_module(&config_current()->hosts[host], S("mod_offline"));
+}
+
+/* --- storing --- */
+
+static enum hook_verdict refuse(struct stanza_event *e, enum err_code code, const char *text)
+{
+    e->reject = code;
+    e->reject_text = text;
+    return HOOK_REJECT;
+}
+
+static enum offline_empty empty_policy(const struct options *o)
+{
+    struct str word = opt_str(o, "store_empty_body");
+    return str_eq(word, S("true")) ? OFFLINE_EMPTY_ALWAYS : str_eq(word, S("false")) ? OFFLINE_EMPTY_NEVER
+                                                                                    : OFFLINE_EMPTY_UNLESS_CHAT_STATE;
+}
+
+/* How many may wait; UINT64_MAX: no bound. COMPAT(ejabberd): a rule that does not exist or match sets none. */
+static uint64_t limit(unsigned host, struct jid owner)
+{
+    const struct vhost *h = &config_current()->hosts[host];
+    struct access_subject who = {.jid = owner};
+    struct str value = shaper_rule_match_node(h, opt_node(options_of(host), "access_max_user_messages"), &who);
+    int64_t n;
+    if (!value.n || !str_to_i64(value, &n))
+        return UINT64_MAX;
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+static enum store_rc add(const struct stanza *s, uint64_t max) YIELDS;
+static enum store_rc add(const struct stanza *s, uint64_t max)
+{
+    uint64_t now = clock_wall_us();
+    struct buf text = BUF_INIT;
+    if (max == 0)
+        return STORE_LIMIT;
+    offline_write(&text, s, jid_host(s->to), now);
+    enum store_rc rc = spool_add(jid_host(s->to), jid_user(s->to), buf_str(&text), (int64_t)(now / 1000000),
+                                 max == UINT64_MAX ? 0 : max);
+    buf_deinit(&text);
+    return rc;
+}
+
+/* Rooms that send to many who are gone would get as many errors. */
+static bool silent_when_full(const struct stanza *s, unsigned host)
+{
+    const struct options *o = options_of(host);
+    return s->type == ST_GROUPCHAT && o && !opt_bool(o, "bounce_groupchat");
+}
+
+static enum hook_verdict keep(struct stanza_event *e) YIELDS;
+static enum hook_verdict keep(struct stanza_event *e)
+{
+    const struct stanza *s = e->stanza;
+    enum store_rc rc = add(s, limit(e->account->host, jid_to_bare(s->to)));
+    switch (rc) {
+    case STORE_OK: return HOOK_STOP;
+    case STORE_LIMIT:
+        if (e->account->host != HOST_NONE && silent_when_full(s, e->account->host))
+            return HOOK_STOP;
+        return refuse(e, ERR_QUEUE_FULL, "Your contact offline message queue is full. The message has been discarded.");
+    case STORE_REFUSED: return refuse(e, ERR_NOT_ACCEPTABLE, "The message cannot be stored");
+    default: {
+        struct log_ctx ctx = {.jid = jid_bare(s->to)};
+        LOG_LIMITED(WARNING, "offline", &ctx, "a message could not be stored; its sender was told");
+        return refuse(e, ERR_UNAVAILABLE, "Database failure");
+    }
+    }
+}
+
+/*
+ * What would not be kept for anybody is refused before the account is looked for: such messages do not tell who exists (RFC 6120
+ * §13.11).
+ */
+static enum hook_verdict on_undelivered(struct stanza_event *e) YIELDS;
+static enum hook_verdict on_undelivered(struct stanza_event *e)
+{
+    const struct options *o = options_of(e->account->host);
+    struct error err = ERROR_INIT;
+    bool there;
+    if (!offline_wants(e->stanza, empty_policy(o), opt_bool(o, "store_groupchat")))
+        return refuse(e, ERR_NO_RECIPIENT, no_session);
+    if (auth_exists(jid_host(e->stanza->to), jid_user(e->stanza->to), &there, &err) < 0)
+        return refuse(e, ERR_UNAVAILABLE, "Database failure");
+    if (!there || e->account->host == HOST_NONE || !options_of(e->account->host))
+        return refuse(e, ERR_NO_RECIPIENT, NULL);
+    return keep(e);
+}
+
+/* --- delivering --- */
+
+void offline_receiver_init(struct offline_receiver *r, struct arena *a, const struct session *s)
+{
+    *r = (struct offline_receiver){.arena = a, .jid = jid_copy(a, session_jid(s)), .bound_ms = s->bound_ms};
+}
+
+struct session *offline_receiver_find(const struct offline_receiver *r)
+{
+    struct account *a = account_find(jid_user(r->jid), jid_host(r->jid));
+    struct session *s = a ? session_find(a, jid_res(r->jid)) : NULL;
+    return s && s->bound_ms == r->bound_ms && !s->closing ? s : NULL;
+}
+
+struct flood {
+    struct offline_receiver to;
+    int64_t last;  /* sent up to this one */
+    size_t n, bytes; /* since the last removal */
+    bool failed;
+};
+
+static struct session *receiver(const struct flood *f)
+{
+    struct session *s = offline_receiver_find(&f->to);
+    return s && s->owner && session_available(s) && s->priority >= 0 ? s : NULL;
+}
+
+/* What the socket has taken leaves the store. */
+static bool settle(struct flood *f) YIELDS;
+static bool settle(struct flood *f)
+{
+    struct session *s = offline_receiver_find(&f->to);
+    uint64_t removed;
+    if (f->n == 0)
+        return true;
+    if (!s || !session_drain(s, 0)) {
+        f->failed = true;
+        return false;
+    }
+    enum store_rc rc = spool_remove_upto(jid_host(f->to.jid), jid_user(f->to.jid), f->last, &removed);
+    if (rc != STORE_OK && rc != STORE_NONE) {
+        struct log_ctx ctx = {.jid = jid_full(f->to.jid)};
+        LOG(WARNING, "offline", &ctx, "delivered messages could not be taken out of the store: they will come again");
+        f->failed = true;
+        return false;
+    }
+    f->n = f->bytes = 0;
+    return true;
+}
+
+static void tell_broken(const struct flood *f, int64_t id)
+{
+    struct log_ctx ctx = {.jid = jid_bare(f->to.jid)};
+    LOG_LIMITED(WARNING, "offline", &ctx, "row %lld of table spool is no message: dropped", (long long)id);
+}
+
+static bool deliver_one(const struct spool_message *m, void *arg) YIELDS;
+static bool deliver_one(const struct spool_message *m, void *arg)
+{
+    struct flood *f = arg;
+    bool broken;
+    struct session *s = receiver(f);
+    if (!s) {
+        f->failed = true;
+        return false;
+    }
+    struct stanza *st = offline_read(m, jid_to_bare(f->to.jid), (int64_t)clock_wall_s(), &broken);
+    if (st) {
+        session_send(s, st);
+        stanza_end(&st);
+    } else if (broken) {
+        tell_broken(f, m->id);
+    }
+    f->last = m->id;
+    f->n++;
+    f->bytes += m->xml.n;
+    return (f->n < BATCH && f->bytes < BATCH_BYTES) || settle(f);
+}
+
+/* XEP-0013 §2.2: while one session manages the queue itself, no other is flooded with it. */
+static bool managed(const struct account *a)
+{
+    LIST_EACH(it, &a->sessions)
+        if (LIST_ENTRY(it, struct session, link)->keeps_offline)
+            return true;
+    return false;
+}
+
+static void deliver_all(struct account *a, void *arg) YIELDS;
+static void deliver_all(struct account *a, void *arg)
+{
+    struct flood *f = arg;
+    struct arena *mem = f->to.arena;
+    if (!managed(a) && receiver(f)) {
+        enum store_rc rc = spool_each(jid_host(f->to.jid), jid_user(f->to.jid), 0, deliver_one, f);
+        if (rc != STORE_OK && rc != STORE_NONE) {
+            struct log_ctx ctx = {.jid = jid_full(f->to.jid)};
+            LOG(WARNING, "offline", &ctx, "waiting messages could not be read: they stay");
+        }
+        if (!f->failed)
+            settle(f);
+    }
+    arena_release(&mem);
+}
+
+static enum hook_verdict on_presence(struct presence_event *e)
+{
+    struct session *s = e->session;
+    bool takes = e->available && s->priority >= 0, took = s->takes_offline;
+    s->takes_offline = takes;
+    if (!takes || took || s->keeps_offline)
+        return HOOK_PASS;
+    struct arena *a = arena_new();
+    struct flood *f = ARENA_NEW(a, struct flood);
+    offline_receiver_init(&f->to, a, s);
+    account_in_turn(s->account, deliver_all, f);
+    return HOOK_PASS;
+}
+
+/* --- the table --- */
+
+static const char *const features[] = {"msgoffline", "http://jabber.org/protocol/offline", NULL};
+static const struct iq_entry iqs[] = {{IQ_TO_ACCOUNT, TOK_NS_OFFLINE, true, offline_on_iq}, {0}};
+static const struct hook_entry hooks[] = {
+    ON(message_undelivered, STORE, on_undelivered), ON(session_presence, STATE, on_presence), {0}};
+
+MODULE(mod_offline) = {
+    .name = "mod_offline", .xep = "XEP-0160 1.0.1", .features = features, .account_features = features, .iqs = iqs,
+    .hooks = hooks, .start = offline_purge_start};
