@@ -463,6 +463,34 @@ override_global.
 MORE = r"""{modules, [{mod_ping, [{iqdisc, no_queue}]}, mod_time, {mod_irc, []}, {mod_last_odbc, []}]}."""
 
 
+def test_dump_config_is_for_the_owner(server, tmp_path):
+    """Also where a file, or a link that somebody else has laid, is in the way."""
+    out, other = tmp_path / "new" / "dump.yml", tmp_path / "other.yml"
+    assert server.api("dump_config", out=str(out)) == 0
+    text = out.read_text()
+    assert "mod_ping" in text and stat.S_IMODE(out.stat().st_mode) == 0o600
+    out.write_text("old")
+    out.chmod(0o666)
+    with out.open() as old:
+        assert server.api("dump_config", out=str(out)) == 0
+        assert old.read() == "old"
+    assert out.read_text() == text and stat.S_IMODE(out.stat().st_mode) == 0o600
+    other.write_text("other")
+    out.unlink()
+    out.symlink_to(other)
+    assert server.api("dump_config", out=str(out)) == 0
+    assert other.read_text() == "other" and out.read_text() == text and not out.is_symlink()
+    assert [p.name for p in out.parent.iterdir()] == ["dump.yml"]
+
+
+def test_dump_config_does_not_wait_for_a_reader(server, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    assert server.api_raw("dump_config", json.dumps({"out": str(tmp_path / "fifo")}))[0] == 400
+    assert server.api_raw("dump_config", json.dumps({"out": "/dev/full"})) == \
+        (400, "\"Failed to write to '/dev/full': no space left on device\"")
+    assert server.api_raw("dump_config", json.dumps({"out": str(tmp_path)}))[0] == 400
+
+
 def test_convert_to_yaml(new_server, streams, tmp_path):
     """The result is accepted, and a server that is started with it serves."""
     server, second = new_server().start(), new_server()

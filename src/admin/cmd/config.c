@@ -1,6 +1,7 @@
 /* Commands of the tag config. Files are read and written on the blocking pool. */
 #include "admin/command.h"
 
+#include "base/mem.h"
 #include "core/config.h"
 #include "core/erlang_cfg.h"
 #include "core/server.h"
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,24 +58,47 @@ static int write_all(int fd, struct str text)
     return 0;
 }
 
-/* Readable by the owner only: passwords of databases stand in it. */
+static int write_and_close(int fd, struct str text)
+{
+    int error = fd < 0 ? errno : write_all(fd, text);
+    if (fd >= 0 && close(fd) < 0 && !error)
+        error = errno;
+    return error;
+}
+
+/*
+ * Readable by the owner only: passwords of databases stand in it. A new file takes the place of an old one, whoever may read
+ * that or has laid a link there (an attack in /tmp), and nobody ever sees half of it.
+ */
+static int replace_file(const char *path, struct str text)
+{
+    size_t n = strlen(path);
+    char *fresh = mem_alloc(n + sizeof(".XXXXXX"));
+    memcpy(fresh, path, n);
+    memcpy(fresh + n, ".XXXXXX", sizeof(".XXXXXX"));
+    int fd = mkostemp(fresh, O_CLOEXEC), error = write_and_close(fd, text);
+    if (fd >= 0 && !error && rename(fresh, path) < 0)
+        error = errno;
+    if (fd >= 0 && error)
+        unlink(fresh);
+    free(fresh);
+    return error;
+}
+
 static void write_dump(void *arg, void *state)
 {
     (void)state;
     struct dump_job *job = arg;
+    struct stat st;
     if (!*job->path) {
         job->error = ENOENT;
         return;
     }
     make_folders(job->path);
-    int fd = open(job->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        job->error = errno;
-        return;
-    }
-    job->error = write_all(fd, job->text);
-    if (close(fd) < 0 && !job->error)
-        job->error = errno;
+    if (stat(job->path, &st) < 0 || S_ISREG(st.st_mode))
+        job->error = replace_file(job->path, job->text);
+    else /* O_NONBLOCK: a pipe that nobody reads would keep the thread */
+        job->error = write_and_close(open(job->path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), job->text);
 }
 
 /* COMPAT(ejabberd): the words for an error of the system start small, and one of them differs. */
@@ -90,6 +115,7 @@ static struct str system_words(struct arena *a, int error)
 static int dump_config(struct cmd_call *c) YIELDS;
 static int dump_config(struct cmd_call *c)
 {
+    arena_mark_secret(c->arena);
     struct dump_job job = {.path = arena_cstr(c->arena, arg_str(c, "out")),
                            .text = config_dump(c->arena, config_current(), false)};
     pool_run(pool_general(), write_dump, &job);
