@@ -32,6 +32,13 @@ struct stanza_event {
     const char *reject_text;
 };
 
+struct presence_out_event {
+    struct account *account;
+    struct session *session; /* whose presence it is */
+    enum stanza_type type;   /* available, unavailable, or a probe */
+    struct jid to;
+};
+
 /* On the stream's fiber, on whatever shard it is. */
 struct login_event {
     unsigned host;

@@ -196,7 +196,8 @@ static struct str field(struct request *r, enum token name)
     struct dataform form;
     if (el)
         return xml_text_of(r->arena, el);
-    return x && !dataform_read(r->arena, x, &form) && form.type == DATAFORM_SUBMIT ? dataform_value(&form, token_str(name)) : STR_NULL;
+    bool submitted = x && !dataform_read(r->arena, x, &form) && form.type == DATAFORM_SUBMIT;
+    return submitted ? dataform_value(&form, token_str(name)) : STR_NULL;
 }
 
 static bool from_store(struct request *r, const struct error *err)

@@ -1,0 +1,71 @@
+/*
+ * Privacy lists (XEP-0016) for mod_blocking and the command privacy_set. At the home shard of the account.
+ */
+#ifndef MOD_API_PRIVACY_H
+#define MOD_API_PRIVACY_H
+
+#include "core/session.h"
+#include "store/privacy.h"
+
+#define PRIVACY_ITEMS_MAX 10000 /* of one list */
+#define PRIVACY_LISTS_MAX 100
+#define PRIVACY_NAME_MAX 255    /* bytes */
+
+struct privacy_contact {
+    struct str jid, *groups;
+    size_t n_groups;
+    int subscription; /* enum roster_subscription */
+};
+
+struct privacy_named {
+    struct str name;
+    struct privacy_list list;
+};
+
+/* All lists of an account as they were read; does not change. */
+struct privacy_lists {
+    struct arena *arena; /* owns it */
+    unsigned refs;
+    const struct privacy_named *lists;
+    size_t n;
+    const struct privacy_list *by_default; /* NULL: none */
+    struct str default_name;
+    bool needs_roster; /* some item asks for groups or subscriptions */
+    const struct privacy_contact *contacts; /* in order of addresses; only then */
+    size_t n_contacts;
+};
+
+enum privacy_way { PRIVACY_IN, PRIVACY_OUT };
+
+/* --- mod/privacy_lists.c --- */
+
+/* NULL: the store does not say. Give it back with privacy_release. */
+struct privacy_lists *privacy_hold(unsigned host, struct jid owner) YIELDS;
+/* What is remembered, or NULL; borrowed until the next suspension. */
+const struct privacy_lists *privacy_peek(struct jid owner);
+void privacy_release(struct privacy_lists **l);
+/* They were changed: what is remembered is not true any more. */
+void privacy_forget(struct jid owner);
+void privacy_forget_all(void);
+const struct privacy_named *privacy_find(const struct privacy_lists *l, struct str name);
+/* May a stanza of that kind and type pass between the owner and the peer? (§2.2) */
+bool privacy_allows(const struct privacy_lists *l, const struct privacy_list *list, enum privacy_way way, enum stanza_kind kind,
+                    enum stanza_type type, struct jid peer);
+
+/* --- mod_privacy.c --- */
+
+struct privacy_answer {
+    enum err_code code; /* ERR_NONE: done */
+    const char *text;
+    bool undecodable;   /* the query itself is malformed */
+};
+
+/* <query xmlns='jabber:iq:privacy'/> of an IQ set; session absent: by an administrator. false: refused. */
+bool privacy_change(unsigned host, struct jid owner, struct jid session, const struct xml_el *query,
+                    struct privacy_answer *out) YIELDS;
+/* An IQ set to all sessions of the account with this child, which is copied (§2.6). */
+void privacy_push(struct jid owner, const struct xml_el *child);
+/* <query><list name=''/></query> of a push. */
+void privacy_push_list(struct jid owner, struct str name);
+
+#endif

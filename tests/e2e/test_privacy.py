@@ -1,0 +1,225 @@
+"""Privacy lists (XEP-0016): their management, and what they let through."""
+import pytest
+
+from xmppstream import error_of, local, q, text_of_error
+
+P = "{jabber:iq:privacy}"
+QUERY = "<query xmlns='jabber:iq:privacy'>{}</query>"
+
+
+def configure(config):
+    config["modules"].update(mod_privacy={})
+
+
+@pytest.fixture
+def pair(server, streams):
+    return [streams(server.login(server.register(), presence=True)) for _ in range(2)]
+
+
+def change(stream, inner):
+    el = stream.iq(QUERY.format(inner), type_="set")
+    assert el.get("type") == "result", stream.transcript()
+
+
+def put(stream, name, *items):
+    """§2.6: every session is told."""
+    change(stream, f"<list name='{name}'>{''.join(items)}</list>")
+    assert stream.expect(lambda e: e.find(f"{P}query/{P}list") is not None).find(f"{P}query/{P}list").get("name") == name
+
+
+def item(action="deny", order=1, type_=None, value=None, inner=""):
+    what = f" type='{type_}' value='{value}'" if type_ else ""
+    return f"<item action='{action}' order='{order}'{what}>{inner}</item>"
+
+
+def names(stream):
+    return [(local(e), e.get("name")) for e in stream.iq(QUERY.format("")).find(f"{P}query")]
+
+
+def bounced(stream, condition="service-unavailable"):
+    el = stream.expect(lambda e: local(e) == "message" and e.get("type") == "error", "bounce")
+    assert error_of(el)[1] == condition
+    return el
+
+
+def test_management(pair):
+    """§2.3 to §2.8: made, shown, edited, default, active, removed."""
+    one, _ = pair
+    assert names(one) == [("active", None), ("default", None)]
+    put(one, "a", item("allow", 7, "jid", "x@example.org", "<message/><presence-out/>"), item("deny", 3))
+    got = one.iq(QUERY.format("<list name='a'/>")).find(f"{P}query/{P}list")
+    assert [(i.get("action"), i.get("order"), i.get("type"), i.get("value"), [local(k) for k in i]) for i in got] == [
+        ("deny", "3", None, None, []), ("allow", "7", "jid", "x@example.org", ["message", "presence-out"])]
+    put(one, "a", item("allow"))
+    put(one, "b", item("allow"))
+    change(one, "<active name='a'/>")
+    change(one, "<default name='b'/>")
+    assert names(one) == [("active", "a"), ("default", "b"), ("list", "a"), ("list", "b")]
+    for name in "ab":
+        assert error_of(one.iq(QUERY.format(f"<list name='{name}'/>"), type_="set")) == ("cancel", "conflict")
+    change(one, "<active/>")
+    change(one, "<default/>")
+    put(one, "a")
+    assert names(one) == [("active", None), ("default", None), ("list", "b")]
+
+
+@pytest.mark.parametrize("inner, condition", [
+    ("", "bad-request"), ("<list name='a'/><list name='b'/>", "bad-request"), ("<list name='none'/>", "item-not-found"),
+    ("<active name='none'/>", "item-not-found"), ("<default name='none'/>", "item-not-found"),
+    ("<list name='a'><item action='deny'/></list>", "bad-request"),
+    ("<list name='a'><item action='x' order='1'/></list>", "bad-request"),
+    ("<list name='a'><item action='deny' order='-1'/></list>", "bad-request"),
+    ("<list name='a'><item action='deny' order='1' type='x' value='y'/></list>", "bad-request"),
+    ("<list name='a'><item action='deny' order='1' type='jid' value='@'/></list>", "bad-request"),
+    ("<list name='a'><item action='deny' order='1' type='subscription' value='x'/></list>", "bad-request"),
+])
+def test_refused(pair, inner, condition):
+    assert error_of(pair[0].iq(QUERY.format(inner), type_="set"))[1] == condition
+
+
+def test_it_is_the_owners(pair):
+    one, two = pair
+    for type_ in ("get", "set"):
+        assert error_of(two.iq(QUERY.format("<active/>"), to=one.bare, type_=type_)) == ("auth", "forbidden")
+
+
+def test_deny_everything_from_one(pair):
+    """§2.14: messages and requests come back, presence is ignored; what the owner sends is refused too."""
+    one, two = pair
+    put(one, "a", item("deny", 1, "jid", two.bare))
+    change(one, "<default name='a'/>")
+    two.message(one.bare, "in")
+    bounced(two)
+    assert error_of(two.iq("<ping xmlns='urn:xmpp:ping'/>", to=one.jid)) == ("cancel", "service-unavailable")
+    two.send(f"<presence to='{one.jid}'/>")
+    two.ping("localhost")
+    one.expect_nothing()
+    one.message(two.bare, "out")
+    el = bounced(one, "not-acceptable")
+    assert el.find(f"{q('client', 'error')}/{{urn:xmpp:blocking:errors}}blocked") is not None  # XEP-0191 §3.4
+    one.send(f"<presence to='{two.jid}'/>")
+    one.ping("localhost")
+    two.expect_nothing()
+    change(one, "<default/>")
+    two.message(one.bare, "again")
+    one.expect_message("again")
+
+
+def test_first_match_decides(pair):
+    """§2.2: by order; what no item fits is allowed."""
+    one, two = pair
+    put(one, "a", item("deny", 5), item("allow", 2, "jid", two.bare, "<message/>"))
+    change(one, "<default name='a'/>")
+    two.message(one.bare, "let in")
+    one.expect_message("let in")
+    assert error_of(two.iq("<ping xmlns='urn:xmpp:ping'/>", to=one.jid)) == ("cancel", "service-unavailable")
+
+
+@pytest.mark.parametrize("kind, blocked", [("message", "m"), ("iq", "i"), ("presence-in", "p"), ("presence-out", "o")])
+def test_kinds(pair, kind, blocked):
+    """§2.9 to §2.12: an item that names kinds is about these only."""
+    one, two = pair
+    put(one, "a", item("deny", 1, "jid", two.bare, f"<{kind}/>"))
+    change(one, "<active name='a'/>")
+    change(one, "<default name='a'/>")
+    two.message(one.jid, "text")
+    if blocked == "m":
+        bounced(two)
+    else:
+        one.expect_message("text")
+    two.send(f"<iq type='get' id='k' to='{one.jid}'><x xmlns='urn:x'/></iq>")
+    if blocked == "i":
+        assert error_of(two.expect_id("k")) == ("cancel", "service-unavailable")
+    else:
+        one.expect_id("k")
+    two.send(f"<presence to='{one.jid}'><status>directed</status></presence>")
+    if blocked == "p":
+        two.ping("localhost")
+        one.expect_nothing()
+    else:
+        one.expect(lambda e: local(e) == "presence" and e.get("from") == two.jid)
+    one.send(f"<presence to='{two.jid}'><status>directed</status></presence>")
+    if blocked == "o":
+        one.ping("localhost")
+        two.expect_nothing()
+    else:
+        two.expect(lambda e: local(e) == "presence" and e.get("from") == one.jid)
+
+
+def test_addresses(server, streams, pair):
+    """§2.1: resource, account, domain."""
+    one, two = pair
+    for value, blocked in ((two.jid, True), (f"{two.bare}/other", False), ("localhost", True), ("example.org", False)):
+        put(one, "a", item("deny", 1, "jid", value))
+        change(one, "<default name='a'/>")
+        two.message(one.bare, value)
+        if blocked:
+            bounced(two)
+        else:
+            one.expect_message(value)
+
+
+def test_the_active_list_is_one_sessions(server, streams, pair):
+    """§2.4 and §2.5: it goes before the default one, and ends with the session."""
+    one, two = pair
+    name = one.bare.partition("@")[0]
+    other = streams(server.login(name, "other", presence=True))
+    put(one, "none", item("deny", 1))
+    change(one, "<active name='none'/>")
+    two.message(one.jid, "to the silent one")
+    bounced(two)
+    two.message(other.jid, "to the other one")
+    other.expect_message("to the other one")
+    resource = one.jid.partition("/")[2]
+    one.close()
+    one = streams(server.login(name, resource, presence=True))
+    two.message(one.jid, "after a new login")
+    one.expect_message("after a new login")
+
+
+def test_offline_accounts_are_protected(server, streams):
+    """The default list counts whoever is connected."""
+    name = server.register()
+    with server.login(name) as one:
+        put(one, "a", item("deny", 1))
+        change(one, "<default name='a'/>")
+    two = streams(server.login(server.register(), presence=True))
+    two.send(f"<iq type='get' id='v' to='{name}@localhost'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
+    assert error_of(two.expect_id("v")) == ("cancel", "service-unavailable")
+    two.message(f"{name}@localhost", "for later")
+    bounced(two)
+
+
+def test_nobody_locks_himself_out(pair):
+    """His own account and server stay within reach."""
+    one, _ = pair
+    put(one, "a", item("deny", 1))
+    change(one, "<active name='a'/>")
+    change(one, "<default name='a'/>")
+    one.ping("localhost")
+    assert names(one)[0] == ("active", "a")
+    change(one, "<active/>")
+    change(one, "<default/>")
+
+
+def test_survives_a_restart(new_server):
+    server = new_server(configure)
+    server.start()
+    name = server.register()
+    with server.login(name) as one:
+        put(one, "a", item("deny", 1, "jid", "x@example.org"))
+        change(one, "<default name='a'/>")
+    server.kill()
+    server.start()
+    with server.login(name) as one:
+        assert names(one) == [("active", None), ("default", "a"), ("list", "a")]
+
+
+def test_disco(pair):
+    info = pair[0].iq("<query xmlns='http://jabber.org/protocol/disco#info'/>", to="localhost")
+    assert "jabber:iq:privacy" in [f.get("var") for f in info.iter("{http://jabber.org/protocol/disco#info}feature")]
+
+
+def test_words(pair):
+    el = pair[0].iq(QUERY.format("<active name='x'/>"))
+    assert error_of(el) == ("modify", "bad-request") and text_of_error(el) == "Only <list/> element is allowed in this query"
