@@ -217,6 +217,10 @@ static size_t on_bytes(struct conn *conn, const char *data, size_t n)
     size_t pos = 0;
     if (c->state == C2S_BOUND && timer_armed(&c->timer))
         timer_stop(&c->timer); /* a stanza that now waits for us is no stall of the client */
+    if (c->login && c->login->v2 && c->state == C2S_BIND) {
+        pos = 1; /* the byte that was kept back below */
+        c2s_sasl2_finish(c);
+    }
     while (c->state != C2S_ENDED && !c->moving && !c->leaving && !c->tls_asked) {
         struct arena *a = NULL;
         struct xml_el *el = NULL;
@@ -226,6 +230,9 @@ static size_t on_bytes(struct conn *conn, const char *data, size_t n)
         on_event(c, ev, &a, el);
         arena_release(&a);
     }
+    /* What follows a proof in SASL2 may suspend, so it needs this stream's fiber at home: a byte left over brings it there. */
+    if (c->moving && c->login->v2)
+        return pos - 1;
     watch_stall(c);
     return c->state == C2S_ENDED ? n : pos;
 }
@@ -336,9 +343,13 @@ void c2s_authenticated(struct c2s *c)
     const struct vhost *h = c2s_vhost(c);
     struct jid who = jid_join(c->login->arena, c->login->user, h->name, STR_NULL);
     c->login->authenticated = true;
-    c->state = C2S_HEADER;
-    c->header_sent = false;
-    xml_stream_reset(c->xml);
+    if (c->login->v2) { /* XEP-0388: no new stream */
+        c->state = C2S_BIND;
+    } else {
+        c->state = C2S_HEADER;
+        c->header_sent = false;
+        xml_stream_reset(c->xml);
+    }
     struct xml_limits limits = limits_of(c);
     xml_stream_set_limits(c->xml, &limits);
     set_shaper(c, h, who);

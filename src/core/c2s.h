@@ -13,6 +13,7 @@ struct session;
 struct c2s_listen {
     const struct yaml *access, *shaper; /* rules by name or in place, of the configuration that the listener keeps */
     bool starttls, starttls_required;
+    bool plain_sasl2; /* SASL2 without TLS */
     size_t max_stanza;
     struct tls_ctx *tls_ctx; /* for STARTTLS; NULL: none */
 };

@@ -28,9 +28,8 @@ const struct options *c2s_mgmt_options(const struct c2s *c)
 
 /* --- answers --- */
 
-static void failed(struct c2s *c, bool old, const char *condition, const char *text, const uint32_t *h)
+static void write_failed(struct buf *b, bool old, const char *condition, const char *text, const uint32_t *h)
 {
-    struct buf *b = conn_out_begin(c->conn);
     buf_printf(b, "<failed xmlns='%s'", ns_of(old));
     if (h)
         buf_printf(b, " h='%" PRIu32 "'", *h);
@@ -38,6 +37,11 @@ static void failed(struct c2s *c, bool old, const char *condition, const char *t
                "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>", condition);
     xml_escape_attr(b, str_of(text));
     buf_add_str(b, S("</text></failed>"));
+}
+
+static void failed(struct c2s *c, bool old, const char *condition, const char *text)
+{
+    write_failed(conn_out_begin(c->conn), old, condition, text, NULL);
     conn_out_end(c->conn);
 }
 
@@ -62,11 +66,11 @@ static bool read_h(struct xml_el *el, uint32_t *out)
     return true;
 }
 
-static void bad_h(struct c2s *c, bool old, const char *tag)
+static void bad_h(struct buf *b, bool old, const char *tag)
 {
     char text[128];
     snprintf(text, sizeof text, "Bad or missing attribute 'h' in tag <%s/> qualified by namespace '%s'", tag, ns_of(old));
-    failed(c, old, "bad-request", text, NULL);
+    write_failed(b, old, "bad-request", text, NULL);
 }
 
 /* --- acknowledgements --- */
@@ -109,7 +113,8 @@ static void on_a(struct c2s *c, struct mgmt *m, struct xml_el *el)
 {
     uint32_t h;
     if (!read_h(el, &h)) {
-        bad_h(c, m->old_ns, "a");
+        bad_h(conn_out_begin(c->conn), m->old_ns, "a");
+        conn_out_end(c->conn);
         return;
     }
     if (!mgmt_take_ack(m, h)) {
@@ -177,25 +182,35 @@ static void begin(struct c2s *c, const struct options *o, bool old, uint32_t res
     mgmt_changed(m);
 }
 
+static void enable(struct c2s *c, const struct options *o, struct xml_el *el, bool old, struct buf *b)
+{
+    begin(c, o, old, resume_seconds(o, el));
+    struct mgmt *m = c->session->mgmt;
+    if (m->resumable)
+        buf_printf(b, "<enabled xmlns='%s' id='%s' resume='true' max='%" PRIu32 "'/>", ns_of(old), m->id, m->resume_s);
+    else
+        buf_printf(b, "<enabled xmlns='%s'/>", ns_of(old));
+}
+
 static void on_enable(struct c2s *c, struct xml_el *el, bool old)
 {
     const struct options *o = c2s_mgmt_options(c);
     if (!o)
         return; /* COMPAT(ejabberd): elements without meaning here are passed over */
     if (c->session->mgmt) {
-        failed(c, old, "unexpected-request", "Stream management is already enabled", NULL);
+        failed(c, old, "unexpected-request", "Stream management is already enabled");
         return;
     }
-    begin(c, o, old, resume_seconds(o, el));
-    struct mgmt *m = c->session->mgmt;
-    struct buf *b = conn_out_begin(c->conn);
-    if (m->resumable)
-        buf_printf(b, "<enabled xmlns='%s' id='%s' resume='true' max='%" PRIu32 "'/>", ns_of(old), m->id, m->resume_s);
-    else
-        buf_printf(b, "<enabled xmlns='%s'/>", ns_of(old));
+    enable(c, o, el, old, conn_out_begin(c->conn));
     conn_out_end(c->conn);
 }
 
+void c2s_mgmt_enable_inline(struct c2s *c, struct xml_el *el, struct buf *out)
+{
+    const struct options *o = c2s_mgmt_options(c);
+    if (o)
+        enable(c, o, el, false, out);
+}
 /* --- resume --- */
 
 static struct session *find_former(struct c2s *c, struct str id)
@@ -242,7 +257,7 @@ static void resend(struct mgmt *m, struct c2s *c)
     }
 }
 
-static void attach(struct c2s *c, struct session *s)
+void c2s_mgmt_resume(struct c2s *c, struct session *s, struct str before, struct str after)
 {
     struct mgmt *m = s->mgmt;
     s->owner = c;
@@ -250,51 +265,66 @@ static void attach(struct c2s *c, struct session *s)
     timer_stop(&m->timer);
     timer_setup(&m->timer, on_ack_due);
     m->answer = send_a;
-    c2s_bound(c);
     struct buf *b = conn_out_begin(c->conn);
+    buf_add_str(b, before);
     /* All the client ever sent is here, and what is in memory was dealt with: nothing is to be sent again. */
     buf_printf(b, "<resumed xmlns='%s' previd='%s' h='%" PRIu32 "'/>", ns_of(m->old_ns), m->id, m->in);
+    buf_add_str(b, after);
     conn_out_end(c->conn);
+    c2s_bound(c);
     resend(m, c);
     mgmt_row_changed(m);
 }
 
-static void not_found(struct c2s *c, bool old, struct str id)
+static void not_found(struct c2s *c, bool old, struct str id, struct buf *out)
 {
     uint32_t h;
     struct jid who = jid_join(c->login->arena, c->login->user, c2s_vhost(c)->name, STR_NULL);
     if (mgmt_remembered(id, jid_bare(who), &h))
-        failed(c, old, "item-not-found", "Previous session timed out", &h);
+        write_failed(out, old, "item-not-found", "Previous session timed out", &h);
     else
-        failed(c, old, "item-not-found", "Invalid 'previd' value", NULL);
+        write_failed(out, old, "item-not-found", "Invalid 'previd' value", NULL);
 }
 
-static void on_resume(struct c2s *c, struct xml_el *el, bool old) YIELDS;
-static void on_resume(struct c2s *c, struct xml_el *el, bool old)
+struct session *c2s_mgmt_former(struct c2s *c, struct xml_el *el, struct buf *out)
 {
+    bool old = el->ns == TOK_NS_SM2;
     struct str id = xml_attr_get(el, TOK_previd);
     uint32_t h;
+    struct session *s = NULL;
     if (!id.p)
-        failed(c, old, "bad-request", "Missing attribute 'previd' in tag <resume/>", NULL);
+        write_failed(out, old, "bad-request", "Missing attribute 'previd' in tag <resume/>", NULL);
     else if (!read_h(el, &h))
-        bad_h(c, old, "resume");
+        bad_h(out, old, "resume");
     else {
-        struct session *s = take_over(c, id);
+        s = take_over(c, id);
         if (c->state != C2S_BIND)
-            return; /* the connection was lost, or the server wants it gone */
-        if (!s) {
-            not_found(c, old, id);
-            return;
-        }
-        if (h - mgmt_acked(s->mgmt) > s->mgmt->n) {
-            count_too_high(c, old, h, s->mgmt->out);
-            return;
-        }
+            return NULL; /* the connection was lost, or the server wants it gone */
+        if (!s)
+            not_found(c, old, id, out);
+    }
+    if (s && h - mgmt_acked(s->mgmt) > s->mgmt->n) {
+        count_too_high(c, old, h, s->mgmt->out);
+        return NULL;
+    }
+    if (s) {
         cut_former(s);
         mgmt_take_ack(s->mgmt, h);
         s->mgmt->old_ns = old;
-        attach(c, s);
     }
+    return s;
+}
+
+static void on_resume(struct c2s *c, struct xml_el *el) YIELDS;
+static void on_resume(struct c2s *c, struct xml_el *el)
+{
+    struct buf out = BUF_INIT;
+    struct session *s = c2s_mgmt_former(c, el, &out);
+    if (s)
+        c2s_mgmt_resume(c, s, STR_NULL, STR_NULL);
+    else if (c->state == C2S_BIND)
+        c2s_write(c, buf_str(&out));
+    buf_deinit(&out);
 }
 
 /* --- elements --- */
@@ -305,9 +335,9 @@ static void bound_element(struct c2s *c, struct xml_el *el, bool old)
     if (el->tok == TOK_enable)
         on_enable(c, el, old);
     else if (el->tok == TOK_resume)
-        failed(c, old, "unexpected-request", "Stream management is only resumed before binding", NULL);
+        failed(c, old, "unexpected-request", "Stream management is only resumed before binding");
     else if (!m)
-        failed(c, old, "unexpected-request", "Stream management is not enabled", NULL);
+        failed(c, old, "unexpected-request", "Stream management is not enabled");
     else if (el->tok == TOK_r)
         on_r(m);
     else if (el->tok == TOK_a)
@@ -320,9 +350,9 @@ void c2s_mgmt(struct c2s *c, struct xml_el *el)
     if (c->state == C2S_BOUND && c->session)
         bound_element(c, el, old);
     else if (c->state == C2S_BIND && el->tok == TOK_resume && c2s_mgmt_options(c))
-        on_resume(c, el, old);
+        on_resume(c, el);
     else if (c->state == C2S_AUTH || c->state == C2S_BIND)
-        failed(c, old, "not-authorized", "Unauthorized", NULL);
+        failed(c, old, "not-authorized", "Unauthorized");
 }
 
 void c2s_mgmt_features(const struct c2s *c, struct buf *b)

@@ -79,6 +79,7 @@ static void features_before_auth(struct c2s *c, struct buf *b)
         add_mechanisms(c, b);
         if (conn_is_tls(c->conn))
             add_channel_bindings(c, b);
+        c2s_sasl2_features(c, b);
     }
     if (c2s_listen(c)->starttls && !conn_is_tls(c->conn))
         buf_add_str(b, must_encrypt(c) ? S("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>")
@@ -95,7 +96,7 @@ static void features_after_auth(struct c2s *c, struct buf *b)
     c2s_csi_features(c, b);
 }
 
-static void send_features(struct c2s *c)
+void c2s_send_features(struct c2s *c)
 {
     struct buf *b = conn_out_begin(c->conn);
     buf_add_str(b, S("<stream:features>"));
@@ -226,5 +227,5 @@ void c2s_open(struct c2s *c, const struct xml_el *h)
     c2s_send_header(c, v->name, from, version);
     c->state = c->login->authenticated ? C2S_BIND : C2S_AUTH;
     if (str_eq(version, S("1.0")))
-        send_features(c);
+        c2s_send_features(c);
 }

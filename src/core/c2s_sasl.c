@@ -54,6 +54,10 @@ unsigned c2s_mechanisms(const struct c2s *c)
 
 static void send_data(struct c2s *c, const char *element, struct str data)
 {
+    if (c->login->v2) {
+        c2s_sasl2_challenge(c, data);
+        return;
+    }
     struct buf *b = conn_out_begin(c->conn);
     buf_printf(b, "<%s xmlns='urn:ietf:params:xml:ns:xmpp-sasl'", element);
     if (data.n) {
@@ -80,6 +84,11 @@ static void fail(struct c2s *c, enum sasl_failure f, struct str text)
     struct str name = sasl_failure_name(f);
     if (!text.n)
         text = sasl_failure_text(f);
+    if (c->login->v2) {
+        c2s_sasl2_failure(c, name, text);
+        count_try(c);
+        return;
+    }
     struct buf *b = conn_out_begin(c->conn);
     buf_printf(b, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><%.*s/>", STR_ARG(name));
     if (text.n) {
@@ -136,6 +145,10 @@ static void succeed(struct c2s *c, struct str user, struct str data)
     l->running = false;
     l->user = user;
     LOG(DEBUG, "c2s", &ctx, "accepted %.*s authentication for %.*s", STR_ARG(sasl_mech_info(l->mech)->name), STR_ARG(user));
+    if (l->v2) {
+        c2s_sasl2_proved(c, data);
+        return;
+    }
     send_data(c, "success", data);
     c2s_authenticated(c);
 }
@@ -353,6 +366,7 @@ static void on_auth(struct c2s *c, struct xml_el *el)
 {
     struct c2s_login *l = c->login;
     struct str name = xml_attr_get(el, TOK_mechanism), msg;
+    struct xml_el *initial = l->v2 ? c2s_sasl2_initial(c) : el;
     if (turned_away(c))
         return;
     if (c2s_listen(c)->starttls_required && !conn_is_tls(c->conn)) {
@@ -366,10 +380,10 @@ static void on_auth(struct c2s *c, struct xml_el *el)
                                           "'urn:ietf:params:xml:ns:xmpp-sasl'"));
     else if (!sasl_mech_parse(name, &l->mech) || !(l->offered & SASL_MECH_BIT(l->mech)))
         fail(c, SASL_INVALID_MECHANISM, S("Unsupported mechanism"));
-    else if (!str_trim(xml_text_of(l->arena, el)).n) { /* no initial response: ask for it (RFC 4422 §3.3) */
+    else if (!initial || (!l->v2 && !str_trim(xml_text_of(l->arena, el)).n)) { /* no initial response: ask for it (RFC 4422 §3.3) */
         l->running = l->challenged_empty = true;
         send_data(c, "challenge", STR_NULL);
-    } else if (!read_data(c, el, &msg))
+    } else if (!read_data(c, initial, &msg))
         fail(c, SASL_INCORRECT_ENCODING, S("Response decoding failed"));
     else
         step(c, msg);
@@ -394,7 +408,14 @@ void c2s_sasl(struct c2s *c, struct xml_el *el)
                        "<text xml:lang='en'>SASL negotiation is not allowed in this state</text></failure>"));
         return;
     }
-    if (el->tok == TOK_auth)
+    bool v2 = el->ns != TOK_NS_SASL, begins = v2 ? c2s_sasl2_begin(c, el) : el->tok == TOK_auth;
+    if (begins && !v2)
+        c->login->v2 = NULL;
+    if (v2 != (c->login->v2 != NULL))
+        fail(c, SASL_MALFORMED_REQUEST, STR_NULL); /* an answer in the words of the other profile */
+    else if (begins && v2 && !c2s_sasl2_offered(c))
+        fail(c, SASL_ENCRYPTION_REQUIRED, STR_NULL);
+    else if (begins)
         on_auth(c, el);
     else if (el->tok == TOK_response)
         on_response(c, el);

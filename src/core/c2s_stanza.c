@@ -273,6 +273,18 @@ static bool may_enter(struct c2s *c, struct stanza *s)
     return false;
 }
 
+bool c2s_bind_resource(struct c2s *c, struct str resource, struct jid *full_out)
+{
+    const struct vhost *h = c2s_vhost(c);
+    *full_out = jid_join(c->login->arena, c->login->user, h->name, resource);
+    struct access_subject who = {.jid = *full_out, .ip = *conn_ip(c->conn)};
+    if (!access_allowed(h, c2s_listen(c)->access, &who))
+        return false;
+    settle_session_count(c);
+    c->session = session_open(c->host, *full_out, c);
+    return true;
+}
+
 static void on_bind(struct c2s *c, struct stanza *s) YIELDS;
 static void on_bind(struct c2s *c, struct stanza *s)
 {
@@ -342,7 +354,7 @@ static void on_starttls(struct c2s *c, const struct xml_el *el)
 static void negotiate(struct c2s *c, struct xml_el *el, struct arena *a) YIELDS;
 static void negotiate(struct c2s *c, struct xml_el *el, struct arena *a)
 {
-    if (el->ns == TOK_NS_SASL) {
+    if (el->ns == TOK_NS_SASL || str_eq(el->ns_uri, S("urn:xmpp:sasl:2"))) {
         arena_mark_secret(a);
         c2s_sasl(c, el);
     } else if (el->ns == TOK_NS_TLS) {

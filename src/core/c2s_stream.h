@@ -31,6 +31,7 @@ struct c2s_login {
     struct scram_keys keys;
     bool fake;                 /* keys of nobody: the exchange must fail */
     bool challenged_empty;     /* the initial response is still due */
+    struct sasl2 *v2;          /* the exchange is one of XEP-0388 */
 };
 
 struct c2s {
@@ -57,13 +58,33 @@ void c2s_send_header(struct c2s *c, struct str from, struct str to, struct str v
 void c2s_sasl(struct c2s *c, struct xml_el *el) YIELDS;
 unsigned c2s_mechanisms(const struct c2s *c);
 void c2s_login_delete(struct c2s_login **l);
+/* core/c2s_sasl2.c */
+bool c2s_sasl2_offered(const struct c2s *c);
+void c2s_sasl2_features(struct c2s *c, struct buf *b);
+/* An exchange begins, or the element is another one: false. */
+bool c2s_sasl2_begin(struct c2s *c, struct xml_el *el);
+struct xml_el *c2s_sasl2_initial(const struct c2s *c); /* NULL: none */
+void c2s_sasl2_challenge(struct c2s *c, struct str data);
+void c2s_sasl2_failure(struct c2s *c, struct str condition, struct str text);
+/* Who it is is known: the stream goes home and finishes there, on its own fiber. */
+void c2s_sasl2_proved(struct c2s *c, struct str data);
+void c2s_sasl2_finish(struct c2s *c) YIELDS;
+void c2s_send_features(struct c2s *c);
 /* core/c2s_stanza.c */
+/* A session of that free resource; false: the listener's rule says no. c2s_bound and session_opened are the caller's. */
+bool c2s_bind_resource(struct c2s *c, struct str resource, struct jid *full_out);
 void c2s_element(struct c2s *c, struct xml_el *el, struct arena **a) YIELDS;
 /* core/c2s_mgmt.c: an element of stream management */
 void c2s_mgmt(struct c2s *c, struct xml_el *el) YIELDS;
 /* What stands in b from `at` on is a stanza for the client. A request for acknowledgement may follow it. */
 void c2s_mgmt_sent(struct c2s *c, enum stanza_kind kind, struct arena *arena, struct buf *b, size_t at);
 void c2s_mgmt_features(const struct c2s *c, struct buf *b);
+/* Inline in SASL2: the session that <resume/> names, or NULL and <failed/> in out; the stream may have ended. */
+struct session *c2s_mgmt_former(struct c2s *c, struct xml_el *resume, struct buf *failed_out) YIELDS;
+/* It goes on here; <resumed/> is written between the two. */
+void c2s_mgmt_resume(struct c2s *c, struct session *s, struct str before, struct str after);
+/* Enables, with the answer to out. */
+void c2s_mgmt_enable_inline(struct c2s *c, struct xml_el *enable, struct buf *out);
 /* NULL: mod_stream_mgmt is not loaded there. */
 const struct options *c2s_mgmt_options(const struct c2s *c);
 /* core/c2s_csi.c: an element of client state indication */

@@ -117,6 +117,7 @@ static int make_c2s(struct arena *a, const struct listen_conf *lc, const struct 
     l->shaper = opt_node(lc->options, "shaper");
     arena_on_release(a, drop_config, config_hold(c));
     l->starttls_required = opt_bool(lc->options, "starttls_required");
+    l->plain_sasl2 = opt_bool(lc->options, "allow_unencrypted_sasl2");
     l->starttls = l->starttls_required || opt_bool(lc->options, "starttls");
     l->max_stanza = max == OPT_INFINITY || max > (int64_t)XML_HARD_MAX ? XML_HARD_MAX : (size_t)max;
     if (l->starttls) {

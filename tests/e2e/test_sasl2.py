@@ -1,0 +1,261 @@
+"""SASL2 (XEP-0388) with Bind 2 (XEP-0386), stream management inline (XEP-0198 §9), channel bindings named (XEP-0440)."""
+import pytest
+
+import sasl
+from server import PASSWORD
+from sm import SM, Sm
+from xmppstream import local, namespace, q
+
+NS2, BIND2 = "urn:xmpp:sasl:2", "urn:xmpp:bind:0"
+
+
+def configure(config):
+    config["modules"]["mod_stream_mgmt"] = {"resume_timeout": 60}
+    config["modules"]["mod_client_state"] = {}
+    next(l for l in config["listen"] if l.get("starttls"))["allow_unencrypted_sasl2"] = True
+
+
+def opened(server, streams, address=None, starttls=False, host="localhost"):
+    s = streams(server.stream(address, to=host))
+    f = s.open_features()
+    if starttls:
+        s.starttls()
+        f = s.open_features()
+    s.features = f
+    return s
+
+
+def offered(features):
+    return features.find(f"{{{NS2}}}authentication")
+
+
+def authenticate(s, mechanism, data, inner=""):
+    initial = "" if data is None else f"<initial-response>{sasl.b64(data)}</initial-response>"
+    s.send(f"<authenticate xmlns='{NS2}' mechanism='{mechanism}'>{initial}"
+           f"<user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'><software>test</software></user-agent>{inner}</authenticate>")
+
+
+def answer(s, tag):
+    el = s.expect(lambda e: namespace(e) == NS2, "an answer of SASL2")
+    assert local(el) == tag, s.transcript()
+    return el
+
+
+def identity(success):
+    return success.findtext(f"{{{NS2}}}authorization-identifier")
+
+
+def plain(s, user, inner="", password=PASSWORD):
+    authenticate(s, "PLAIN", sasl.plain(user, password), inner)
+
+
+def bind2(inner="", tag="T"):
+    return f"<bind xmlns='{BIND2}'><tag>{tag}</tag>{inner}</bind>"
+
+
+def entered(server, streams, inner="", user=None, **options):
+    """A stream that is in; its <success/>."""
+    s = opened(server, streams, **options)
+    user = user or server.register(host=options.get("host", "localhost"))
+    s.name = user
+    plain(s, user, bind2(inner))
+    el = answer(s, "success")
+    s.jid = identity(el)
+    s.features = s.expect_tag(q("stream", "features"))
+    return s, el
+
+
+# --- what is offered ---
+
+def test_offer(server, streams):
+    s = opened(server, streams, starttls=True)
+    el = offered(s.features)
+    names = [m.text for m in el.findall(f"{{{NS2}}}mechanism")]
+    assert names == [m.text for m in s.features.find(q("sasl", "mechanisms"))]
+    inline = el.find(f"{{{NS2}}}inline")
+    assert inline.find(f"{{{SM}}}sm") is not None
+    assert inline.find(f"{{{BIND2}}}bind") is not None
+    assert {e.get("type") for e in s.features.find(q("cb", "sasl-channel-binding"))} >= {"tls-exporter", "tls-server-end-point"}
+
+
+def test_only_over_tls_unless_allowed(new_server):
+    with new_server() as server:
+        s = server.stream()
+        assert offered(s.open_features()) is None
+        plain(s, server.register())
+        assert local(answer(s, "failure")[0]) == "encryption-required"
+        s.starttls()
+        assert offered(s.open_features()) is not None
+        s.drop()
+
+
+# --- authentication ---
+
+def test_without_binding_the_old_way_goes_on(server, streams):
+    """No stream restart: features follow, then a bind request as ever."""
+    s = opened(server, streams)
+    user = server.register()
+    plain(s, user)
+    assert identity(answer(s, "success")) == f"{user}@localhost"
+    assert s.expect_tag(q("stream", "features")).find(q("bind", "bind")) is not None
+    s.bind("r")
+    s.ping()
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"])
+@pytest.mark.parametrize("host", ["localhost", "example.test"])
+def test_scram(server, streams, mechanism, host):
+    """The server's proof comes in <additional-data/>. Several accounts: some move to another shard in between."""
+    for _ in range(4):
+        plus = mechanism.endswith("PLUS")
+        s = opened(server, streams, starttls=True, host=host)
+        user = server.register(host=host)
+        x = sasl.Scram(mechanism, user, PASSWORD, "tls-exporter" if plus else None,
+                       s.tls.channel_binding("tls-exporter") if plus else b"", "", False)
+        authenticate(s, mechanism, x.first(), bind2())
+        s.send(f"<response xmlns='{NS2}'>{sasl.b64(x.final(sasl.unb64(answer(s, 'challenge').text)))}</response>")
+        el = answer(s, "success")
+        x.verify(sasl.unb64(el.findtext(f"{{{NS2}}}additional-data")))
+        assert identity(el).startswith(f"{user}@{host}/T.")
+        s.jid = identity(el)
+        s.ping()
+
+
+def test_no_initial_response(server, streams):
+    s = opened(server, streams)
+    user = server.register()
+    authenticate(s, "PLAIN", None)
+    answer(s, "challenge")
+    s.send(f"<response xmlns='{NS2}'>{sasl.b64(sasl.plain(user, PASSWORD))}</response>")
+    answer(s, "success")
+
+
+@pytest.mark.parametrize("send,condition", [
+    (f"<authenticate xmlns='{NS2}' mechanism='NONSENSE'/>", "invalid-mechanism"),
+    (f"<authenticate xmlns='{NS2}'/>", "malformed-request"),
+    (f"<authenticate xmlns='{NS2}' mechanism='PLAIN'><initial-response>???</initial-response></authenticate>", "incorrect-encoding"),
+    (f"<authenticate xmlns='{NS2}' mechanism='PLAIN'><initial-response/></authenticate>", "malformed-request"),
+])
+def test_failures(server, streams, send, condition):
+    s = opened(server, streams)
+    s.send(send)
+    el = answer(s, "failure")
+    assert el[0].tag == q("sasl", condition)
+    plain(s, server.register())  # "the stream and session state remain entirely unchanged"
+    answer(s, "success")
+
+
+def test_wrong_password(server, streams):
+    s = opened(server, streams)
+    plain(s, server.register(), bind2(), "wrong")
+    assert answer(s, "failure")[0].tag == q("sasl", "not-authorized")
+    s.authenticate(server.register(), PASSWORD)  # the older profile is as good
+
+
+def test_abort(server, streams):
+    s = opened(server, streams)
+    authenticate(s, "PLAIN", None)
+    answer(s, "challenge")
+    s.send(f"<abort xmlns='{NS2}'/>")
+    assert answer(s, "failure")[0].tag == q("sasl", "aborted")
+
+
+def test_answer_in_the_words_of_the_other_profile(server, streams):
+    s = opened(server, streams)
+    authenticate(s, "PLAIN", None)
+    answer(s, "challenge")
+    s.respond_raw(sasl.plain(server.register(), PASSWORD))
+    s.expect(lambda e: local(e) == "failure")
+
+
+# --- Bind 2 ---
+
+def test_bind(server, streams):
+    s, el = entered(server, streams)
+    assert el.find(f"{{{BIND2}}}bound") is not None and "/T." in s.jid
+    assert s.features.find(q("bind", "bind")) is None
+    assert f"{{{SM}}}sm" in {e.tag for e in s.features}
+    s.presence()
+    s.message(s.bare, "to myself")
+    s.expect_message("to myself")
+
+
+@pytest.mark.parametrize("tag", ["", "x" * 65, "\x7f"])
+def test_tag_that_cannot_be_used(server, streams, tag):
+    s = opened(server, streams)
+    plain(s, server.register(), bind2(tag=tag))
+    assert "." not in identity(answer(s, "success")).partition("/")[2]
+
+
+def test_two_of_one_tag(server, streams):
+    a, _ = entered(server, streams)
+    b, _ = entered(server, streams, user=a.bare.partition("@")[0])
+    assert a.jid != b.jid
+    a.ping()
+    b.ping()
+
+
+def test_management_inline(server, streams):
+    s, el = entered(server, streams, f"<enable xmlns='{SM}' resume='true'/>")
+    enabled = el.find(f"{{{BIND2}}}bound/{{{SM}}}enabled")
+    m = Sm(s)
+    s.ping()
+    m.acked_to(1)
+    s.drop()
+    # and resumed inline: no features, the stream goes on at once
+    n = opened(server, streams)
+    plain(n, s.bare.partition("@")[0], f"<resume xmlns='{SM}' previd='{enabled.get('id')}' h='1'/>" + bind2())
+    el = answer(n, "success")
+    assert el.find(f"{{{SM}}}resumed").get("h") == "1" and el.find(f"{{{BIND2}}}bound") is None
+    assert identity(el) == s.jid
+    n.jid = s.jid
+    n.ping()
+    assert not [e for e in n.items if e.tag == q("stream", "features")]
+
+
+def test_resumption_that_fails_binds(server, streams):
+    s = opened(server, streams)
+    plain(s, server.register(), f"<resume xmlns='{SM}' previd='nonsense' h='0'/>" + bind2())
+    el = answer(s, "success")
+    assert el.find(f"{{{SM}}}failed") is not None and el.find(f"{{{BIND2}}}bound") is not None
+    s.jid = identity(el)
+    s.ping()
+
+
+def test_resumption_that_fails_without_binding(server, streams):
+    s = opened(server, streams)
+    plain(s, server.register(), f"<resume xmlns='{SM}' previd='nonsense' h='0'/>")
+    assert answer(s, "success").find(f"{{{SM}}}failed") is not None
+    s.expect_tag(q("stream", "features"))
+    s.bind()
+    s.ping()
+
+
+def test_inactive_from_the_start(server, streams):
+    s, _ = entered(server, streams, "<inactive xmlns='urn:xmpp:csi:0'/>")
+    other = streams(server.login())
+    other.send(f"<presence to='{s.jid}'/>")
+    other.ping()
+    s.expect_nothing()
+
+
+def test_everything_in_one_packet(server, streams):
+    """The client need not wait: what follows <authenticate/> is taken as sent on the stream that comes of it."""
+    s = opened(server, streams)
+    user = server.register()
+    s.send(f"<authenticate xmlns='{NS2}' mechanism='PLAIN'><initial-response>{sasl.b64(sasl.plain(user, PASSWORD))}"
+           f"</initial-response>{bind2()}</authenticate><iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+    answer(s, "success")
+    assert s.expect_id("p").get("type") == "result"
+
+
+def test_resource_limit_and_rules_hold(new_server):
+    def change(config):
+        config["acl"]["blocked"] = {"user": ["bad"]}
+        next(l for l in config["listen"] if l.get("starttls"))["allow_unencrypted_sasl2"] = True
+    with new_server(change) as server:
+        server.api("register", user="bad", host="localhost", password=PASSWORD)
+        s = server.stream()
+        s.open_features()
+        plain(s, "bad", bind2())
+        s.expect_stream_error("policy-violation")
