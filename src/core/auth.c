@@ -1,19 +1,17 @@
 /*
  * Accounts and passwords: every operation goes to the home shard of the account (a call across shards, or straight on when
  * it is this one) and works on the cache there; what takes long (database, PBKDF2) happens on other threads while the
- * fiber waits. Suspends: everything public but start, stop and the two questions at the end.
- * Left out: other methods than the internal store; ending sessions (core/account.h).
+ * fiber waits. The methods of a host (core/auth_method.h) are asked in their order, each failing on its own: whoever cannot be
+ * asked never lets anybody in. Suspends: everything public but start, stop and the questions at the end.
+ * Left out: ending sessions (core/account.h).
  */
 #include "core/auth.h"
 
-#include "base/rand.h"
-#include "base/secret.h"
+#include "core/access.h"
 #include "core/auth_cache.h"
+#include "core/auth_internal.h"
 #include "core/auth_memo.h"
-#include "core/auth_policy.h"
-#include "core/oauth.h"
 #include "rt/mailbox.h"
-#include "rt/pool.h"
 #include "rt/shard.h"
 #include "xmpp/jid.h"
 
@@ -26,6 +24,7 @@ struct op {
     struct str host, user, password;
     enum scram_hash hash;
     struct scram_keys keys;
+    bool login; /* of a client, not of a caller of the API */
     bool exists;
 };
 
@@ -107,225 +106,197 @@ static int no_account(struct error *err)
     return err_set(err, ERR_NOT_FOUND, "no such account");
 }
 
-/* --- blocking work --- */
+/* --- the methods of a host, one after the other --- */
 
-struct check_job {
-    const struct scram_keys *keys;
-    struct str password;
-    bool fits;
+/* What an operation at home needs; the configuration is held, it owns the methods and may be replaced meanwhile. */
+struct turn {
+    struct config *config;
+    struct auth_policy policy;
+    const struct auth_methods *methods;
+    struct auth_ask ask;
 };
 
-static void run_check(void *arg, void *state)
+static bool turn_begin(struct turn *t, const struct op *o)
 {
-    struct check_job *j = arg;
-
-    j->fits = scram_check_password(j->keys, j->password);
-}
-
-static bool check_keys(const struct scram_keys *k, struct str password) YIELDS;
-static bool check_keys(const struct scram_keys *k, struct str password)
-{
-    struct check_job j = {.keys = k, .password = password};
-
-    pool_run(pool_general(), run_check, &j);
-    return j.fits;
-}
-
-struct derive_job {
-    struct arena *a;
-    struct str password;
-    unsigned forms;
-    struct user_creds creds;
-    int rc;
-    struct error err;
-};
-
-static void run_derive(void *arg, void *state)
-{
-    struct derive_job *j = arg;
-
-    for (int h = SCRAM_SHA1; j->rc == 0 && h <= SCRAM_SHA512; h++) {
-        char salt[SCRAM_SALT_LEN];
-        if (!(j->forms & AUTH_FORM_SCRAM(h)))
-            continue;
-        rand_bytes(salt, sizeof(salt));
-        j->rc = scram_derive(j->a, (enum scram_hash)h, j->password, str_n(salt, sizeof(salt)), SCRAM_DEFAULT_ITERATIONS,
-                             &j->creds.scram[h], &j->err);
-    }
-}
-
-/* Credentials in an arena of its own that the pool thread may fill; the caller releases it. */
-static int make_creds(struct derive_job *j, struct str password, unsigned forms, struct error *err) YIELDS;
-static int make_creds(struct derive_job *j, struct str password, unsigned forms, struct error *err)
-{
-    *j = (struct derive_job){.a = arena_new(), .password = password, .forms = forms};
-    arena_mark_secret(j->a);
-    if (forms & ~AUTH_FORM_PLAIN)
-        pool_run(pool_general(), run_derive, j);
-    if (forms & AUTH_FORM_PLAIN) {
-        j->creds.has_plain = true;
-        j->creds.plain = arena_str(j->a, password);
-    }
-    return j->rc == 0 ? 0 : err_set(err, j->err.code, "%s", j->err.text);
-}
-
-/* --- passwords --- */
-
-static const struct scram_keys *some_keys(const struct user_creds *c)
-{
-    for (size_t i = 0; i < ARRAY_LEN(c->scram); i++)
-        if (c->scram[i].iterations)
-            return &c->scram[i];
-    return NULL;
-}
-
-static bool password_fits(struct auth_entry *e, struct str password) YIELDS;
-static bool password_fits(struct auth_entry *e, struct str password)
-{
-    const struct scram_keys *k;
-
-    if (password.n == 0 || password.n > AUTH_PASSWORD_MAX)
+    if (!auth_policy_of(o->host, &t->policy))
         return false;
-    if (e->creds.has_plain)
-        return auth_same_password(e->creds.plain, password);
-    if (auth_memo_fits(e, password))
-        return true;
-    k = some_keys(&e->creds);
-    if (!k || !check_keys(k, password))
-        return false;
-    auth_memo_set(e, password);
+    t->config = config_hold(config_current());
+    t->methods = t->policy.methods;
+    t->ask = (struct auth_ask){.host = o->host, .user = o->user, .password = o->password, .policy = &t->policy};
     return true;
 }
 
-/* A name that nobody has takes as long as a wrong password. */
-static void act_out_check(const struct auth_entry *e, struct str password, unsigned forms) YIELDS;
-static void act_out_check(const struct auth_entry *e, struct str password, unsigned forms)
+static void turn_end(struct turn *t)
 {
-    struct str user = str_n(e->key, e->user_n), host = str_n(e->key + e->user_n, e->key_n - e->user_n);
-    struct arena *a;
-    struct scram_keys k;
-    enum scram_hash h = SCRAM_SHA1;
-
-    if (forms & AUTH_FORM_PLAIN || password.n == 0 || password.n > AUTH_PASSWORD_MAX)
-        return;
-    while (!(forms & AUTH_FORM_SCRAM(h)))
-        h++;
-    a = arena_new();
-    k = scram_fake_keys(a, h, user, host, SCRAM_DEFAULT_ITERATIONS);
-    (void)check_keys(&k, password);
-    arena_release(&a);
+    config_release(&t->config);
 }
 
-/* 0 with a reference; the entry is there but may say STORE_NONE. */
-static int entry_of(const struct op *o, const struct auth_policy *p, struct auth_entry **out, struct error *err) YIELDS;
-static int entry_of(const struct op *o, const struct auth_policy *p, struct auth_entry **out, struct error *err)
+static const struct auth_backend *turn_to(struct turn *t, size_t i)
 {
-    struct auth_entry *e = auth_cache_get(o->host, o->user, p);
-    enum store_rc rc = e->rc;
+    t->ask.state = t->methods->list[i].state;
+    return t->methods->list[i].backend;
+}
 
-    if (rc == STORE_OK || rc == STORE_NONE) {
-        *out = e;
-        return 0;
-    }
+/* Of several failures the one that says most: somebody could not be asked, the password was wrong, nobody knows the name. */
+static int weight(enum err_code code)
+{
+    return code == ERR_NOT_FOUND ? 1 : code == ERR_NOT_AUTHORIZED || code == ERR_NOT_ALLOWED ? 2 : 3;
+}
+
+static void remember(struct error *worst, const struct error *one)
+{
+    if (worst->code == ERR_NONE || weight(one->code) > weight(worst->code))
+        *worst = *one;
+}
+
+/* The kind under which a method's answers are in the cache; 0 is the store. */
+static unsigned kind_of(size_t i)
+{
+    return (unsigned)i + 1;
+}
+
+static int exists_by(struct turn *t, size_t i, bool *out, struct error *err) YIELDS;
+static int exists_by(struct turn *t, size_t i, bool *out, struct error *err)
+{
+    const struct auth_backend *b = turn_to(t, i);
+    struct auth_entry *e = b->cached ? auth_cache_peek(t->ask.host, t->ask.user, kind_of(i), &t->policy) : NULL;
+    uint64_t as_of = auth_cache_now();
+
+    *out = e && e->rc == STORE_OK;
+    if (!e && b->exists(&t->ask, out, err) != 0)
+        return -1;
+    if (!e && b->cached)
+        e = auth_cache_note(t->ask.host, t->ask.user, kind_of(i), *out ? STORE_OK : STORE_NONE, as_of, &t->policy);
     auth_entry_release(&e);
-    return store_error(rc, "account", err);
+    return 0;
+}
+
+static int check_by(struct turn *t, size_t i, struct error *err) YIELDS;
+static int check_by(struct turn *t, size_t i, struct error *err)
+{
+    const struct auth_backend *b = turn_to(t, i);
+    struct auth_entry *e = b->cached ? auth_cache_peek(t->ask.host, t->ask.user, kind_of(i), &t->policy) : NULL;
+    uint64_t as_of = auth_cache_now();
+    bool fits = e && e->rc == STORE_OK && auth_memo_fits(e, t->ask.password);
+
+    auth_entry_release(&e);
+    if (fits)
+        return 0;
+    if (b->check(&t->ask, err) != 0)
+        return -1;
+    if (b->cached && (e = auth_cache_note(t->ask.host, t->ask.user, kind_of(i), STORE_OK, as_of, &t->policy)))
+        auth_memo_set(e, t->ask.password);
+    auth_entry_release(&e);
+    return 0;
+}
+
+/* Nobody comes in without a password under a name that is somebody's, or that cannot be asked about. */
+static int nobody_has(struct turn *t, struct error *err) YIELDS;
+static int nobody_has(struct turn *t, struct error *err)
+{
+    for (size_t i = 0; i < t->methods->n; i++) {
+        bool there = false;
+        if (t->methods->list[i].backend == &auth_anonymous)
+            continue;
+        if (exists_by(t, i, &there, err) != 0)
+            return -1;
+        if (there)
+            return err_set(err, ERR_NOT_AUTHORIZED, "the name is an account's");
+    }
+    return 0;
+}
+
+static bool tokens_only(const struct turn *t)
+{
+    struct arena *a;
+    struct access_subject who = {0};
+    bool yes = false;
+
+    if (!t->methods->tokens_only.n)
+        return false;
+    a = arena_new();
+    if (jid_make(a, t->ask.user, t->ask.host, STR_NULL, &who.jid))
+        yes = access_allowed_name(config_host(t->config, t->ask.host), t->methods->tokens_only, &who);
+    arena_release(&a);
+    return yes;
+}
+
+static bool takes_part(const struct op *o, const struct turn *t, size_t i, bool tokens)
+{
+    const struct auth_backend *b = t->methods->list[i].backend;
+
+    if (b == &auth_anonymous && !(o->login && t->methods->login_anonymous))
+        return false;
+    return !tokens || b == &auth_jwt;
+}
+
+static int check_in_order(const struct op *o, struct turn *t, struct error *err) YIELDS;
+static int check_in_order(const struct op *o, struct turn *t, struct error *err)
+{
+    struct error worst = ERROR_INIT;
+    bool tokens = tokens_only(t);
+
+    for (size_t i = 0; i < t->methods->n; i++) {
+        struct error one = ERROR_INIT;
+        if (!takes_part(o, t, i, tokens))
+            continue;
+        if ((t->methods->list[i].backend != &auth_anonymous || nobody_has(t, &one) == 0) && check_by(t, i, &one) == 0)
+            return 0;
+        remember(&worst, &one);
+    }
+    return worst.code ? err_set(err, worst.code, "%s", worst.text) : no_account(err);
 }
 
 static int check_at_home(void *arg, struct error *err) YIELDS;
 static int check_at_home(void *arg, struct error *err)
 {
     struct op *o = arg;
-    struct auth_policy p;
-    struct auth_entry *e;
+    struct turn t;
     int rc;
 
-    if (!auth_policy_of(o->host, &p))
+    if (!turn_begin(&t, o))
         return no_account(err);
-    if (entry_of(o, &p, &e, err) != 0)
-        return -1;
-    if (e->rc == STORE_NONE) {
-        act_out_check(e, o->password, p.forms);
-        rc = no_account(err);
-    } else {
-        rc = password_fits(e, o->password) ? 0 : err_set(err, ERR_NOT_AUTHORIZED, "wrong password");
-    }
-    auth_entry_release(&e);
+    rc = t.methods->only_stored ? auth_internal.check(&t.ask, err) : check_in_order(o, &t, err);
+    turn_end(&t);
     return rc;
+}
+
+static int check_password(struct op *o, struct error *err) YIELDS;
+static int check_password(struct op *o, struct error *err)
+{
+    /* Beyond the limit nothing fits; what is longer need not travel. */
+    if (o->password.n > AUTH_TOKEN_MAX)
+        o->password.n = AUTH_TOKEN_MAX + 1;
+    return at_home(check_at_home, o, ERR_UNAVAILABLE, err);
 }
 
 int auth_check_password(struct str host, struct str user, struct str password, struct error *err)
 {
     struct op o = {.host = host, .user = user, .password = password};
 
-    /* Beyond the limit nothing fits; what is longer need not travel. */
-    if (o.password.n > AUTH_PASSWORD_MAX)
-        o.password.n = AUTH_PASSWORD_MAX + 1;
-    return at_home(check_at_home, &o, ERR_UNAVAILABLE, err);
+    return check_password(&o, err);
+}
+
+int auth_check_login(struct str host, struct str user, struct str password, struct error *err)
+{
+    struct op o = {.host = host, .user = user, .password = password, .login = true};
+
+    return check_password(&o, err);
 }
 
 /* --- SCRAM --- */
-
-/* Plain stored: keys are derived once and kept beside it in memory. */
-static int derive_for_entry(struct auth_entry *e, struct str password, enum scram_hash h, struct error *err) YIELDS;
-static int derive_for_entry(struct auth_entry *e, struct str password, enum scram_hash h, struct error *err)
-{
-    struct derive_job j;
-    int rc = make_creds(&j, password, AUTH_FORM_SCRAM(h), err);
-
-    if (rc == 0)
-        auth_entry_add_keys(e, &j.creds.scram[h]);
-    arena_release(&j.a);
-    return rc;
-}
-
-/* The first exchange for a name nobody has takes as long as the first one of an account stored in plain. */
-static void act_out_derive(struct auth_entry *e, enum scram_hash h, unsigned forms) YIELDS;
-static void act_out_derive(struct auth_entry *e, enum scram_hash h, unsigned forms)
-{
-    struct derive_job j;
-
-    if (!(forms & AUTH_FORM_PLAIN) || forms & AUTH_FORM_SCRAM(h) || e->spent & AUTH_FORM_SCRAM(h))
-        return;
-    e->spent |= AUTH_FORM_SCRAM(h);
-    (void)make_creds(&j, S("nobody"), AUTH_FORM_SCRAM(h), NULL);
-    arena_release(&j.a);
-}
-
-static int keys_of_entry(struct auth_entry *e, enum scram_hash h, unsigned forms, struct error *err) YIELDS;
-static int keys_of_entry(struct auth_entry *e, enum scram_hash h, unsigned forms, struct error *err)
-{
-    if (e->rc == STORE_NONE) {
-        act_out_derive(e, h, forms);
-        return no_account(err);
-    }
-    if (e->creds.scram[h].iterations)
-        return 0;
-    if (!e->creds.has_plain)
-        return err_set(err, ERR_NOT_FOUND, "the password is not stored for this mechanism");
-    if (derive_for_entry(e, e->creds.plain, h, NULL) == 0)
-        return 0;
-    return err_set(err, ERR_NOT_FOUND, "the stored password cannot be prepared");
-}
 
 static int keys_at_home(void *arg, struct error *err) YIELDS;
 static int keys_at_home(void *arg, struct error *err)
 {
     struct op *o = arg;
-    struct auth_policy p;
-    struct auth_entry *e;
+    struct turn t;
     int rc;
 
-    if (!auth_policy_of(o->host, &p))
+    if (!turn_begin(&t, o))
         return no_account(err);
-    if (entry_of(o, &p, &e, err) != 0)
-        return -1;
-    rc = keys_of_entry(e, o->hash, p.forms, err);
-    if (rc == 0) {
-        struct op found = {.keys = e->creds.scram[o->hash]};
-        arena_mark_secret(o->arena);
-        take_results(o, &found);
-    }
-    auth_entry_release(&e);
+    rc = t.methods->scram ? auth_internal_keys(o->arena, &t.ask, o->hash, &o->keys, err) : no_account(err);
+    turn_end(&t);
     return rc;
 }
 
@@ -341,21 +312,34 @@ int auth_scram_keys(struct arena *a, struct str host, struct str user, enum scra
 
 /* --- accounts --- */
 
+/* true as soon as one knows the account; an error only when none does. */
+static int exists_in_order(struct turn *t, bool *out, struct error *err) YIELDS;
+static int exists_in_order(struct turn *t, bool *out, struct error *err)
+{
+    struct error worst = ERROR_INIT;
+
+    *out = false;
+    for (size_t i = 0; i < t->methods->n && !*out; i++) {
+        struct error one = ERROR_INIT;
+        if (exists_by(t, i, out, &one) != 0)
+            remember(&worst, &one);
+    }
+    return *out || !worst.code ? 0 : err_set(err, worst.code, "%s", worst.text);
+}
+
 static int exists_at_home(void *arg, struct error *err) YIELDS;
 static int exists_at_home(void *arg, struct error *err)
 {
     struct op *o = arg;
-    struct auth_policy p;
-    struct auth_entry *e;
+    struct turn t;
+    int rc;
 
     o->exists = false;
-    if (!auth_policy_of(o->host, &p))
+    if (!turn_begin(&t, o))
         return 0;
-    if (entry_of(o, &p, &e, err) != 0)
-        return -1;
-    o->exists = e->rc == STORE_OK;
-    auth_entry_release(&e);
-    return 0;
+    rc = exists_in_order(&t, &o->exists, err);
+    turn_end(&t);
+    return rc;
 }
 
 int auth_exists(struct str host, struct str user, bool *out, struct error *err)
@@ -371,32 +355,49 @@ int auth_exists(struct str host, struct str user, bool *out, struct error *err)
     return rc;
 }
 
-/* After every write, whatever became of it: uncertain is a reason to look again. */
-static int written(const struct op *o, enum store_rc rc, const char *what, struct error *err)
+static int unchangeable(struct error *err)
 {
-    auth_cache_forget(o->host, o->user);
-    return rc == STORE_OK ? 0 : store_error(rc, what, err);
+    return err_set(err, ERR_NOT_ALLOWED, "the accounts of this host are kept elsewhere and cannot be changed from here");
+}
+
+/* The first that makes it has it. */
+static int add_in_order(struct turn *t, struct error *err) YIELDS;
+static int add_in_order(struct turn *t, struct error *err)
+{
+    struct error worst = ERROR_INIT;
+    bool there = false;
+
+    if (t->methods->only_stored)
+        return auth_internal.add(&t->ask, err);
+    if (exists_in_order(t, &there, err) != 0)
+        return -1;
+    if (there)
+        return err_set(err, ERR_CONFLICT, "the account exists already");
+    for (size_t i = 0; i < t->methods->n; i++) {
+        struct error one = ERROR_INIT;
+        const struct auth_backend *b = turn_to(t, i);
+        if (b->add && b->add(&t->ask, &one) == 0)
+            return 0;
+        if (one.code == ERR_UNCERTAIN) /* it may be there: not a second one elsewhere */
+            return err_set(err, one.code, "%s", one.text);
+        if (b->add)
+            remember(&worst, &one);
+    }
+    return worst.code ? err_set(err, worst.code, "%s", worst.text) : unchangeable(err);
 }
 
 static int register_at_home(void *arg, struct error *err) YIELDS;
 static int register_at_home(void *arg, struct error *err)
 {
     struct op *o = arg;
-    struct auth_policy p;
-    struct derive_job j;
+    struct turn t;
     int rc;
 
-    if (!auth_policy_of(o->host, &p))
+    if (!turn_begin(&t, o))
         return err_set(err, ERR_NO_HOST, NULL);
-    if (exists_at_home(o, err) != 0)
-        return -1;
-    /* Decided here only to save the derivation; the database has the last word. */
-    if (o->exists)
-        return err_set(err, ERR_CONFLICT, "the account exists already");
-    rc = make_creds(&j, o->password, p.forms, err);
-    if (rc == 0)
-        rc = written(o, users_add(o->host, o->user, &j.creds), "account", err);
-    arena_release(&j.a);
+    rc = add_in_order(&t, err);
+    auth_cache_forget(o->host, o->user);
+    turn_end(&t);
     return rc;
 }
 
@@ -414,24 +415,40 @@ int auth_register(struct str host, struct str user, struct str password, struct 
     return at_home(register_at_home, &o, ERR_UNCERTAIN, err);
 }
 
+/* Where it is first found; a method that knows the account but cannot change it does not hide one that can. */
+static int set_in_order(struct turn *t, struct error *err) YIELDS;
+static int set_in_order(struct turn *t, struct error *err)
+{
+    struct error worst = ERROR_INIT;
+    bool some = false;
+
+    for (size_t i = 0; i < t->methods->n; i++) {
+        struct error one = ERROR_INIT;
+        const struct auth_backend *b = turn_to(t, i);
+        some = some || b->set;
+        if (!b->set)
+            continue;
+        if (b->set(&t->ask, &one) == 0)
+            return 0;
+        if (one.code == ERR_UNCERTAIN)
+            return err_set(err, one.code, "%s", one.text);
+        remember(&worst, &one);
+    }
+    return some ? err_set(err, worst.code, "%s", worst.text) : unchangeable(err);
+}
+
 static int set_at_home(void *arg, struct error *err) YIELDS;
 static int set_at_home(void *arg, struct error *err)
 {
     struct op *o = arg;
-    struct auth_policy p;
-    struct derive_job j;
+    struct turn t;
     int rc;
 
-    if (!auth_policy_of(o->host, &p))
+    if (!turn_begin(&t, o))
         return no_account(err);
-    if (exists_at_home(o, err) != 0)
-        return -1;
-    if (!o->exists)
-        return no_account(err);
-    rc = make_creds(&j, o->password, p.forms, err);
-    if (rc == 0)
-        rc = written(o, users_set(o->host, o->user, &j.creds), "account", err);
-    arena_release(&j.a);
+    rc = set_in_order(&t, err);
+    auth_cache_forget(o->host, o->user);
+    turn_end(&t);
     return rc;
 }
 
@@ -442,17 +459,40 @@ int auth_set_password(struct str host, struct str user, struct str password, str
     return auth_password_ok(password, err) == 0 ? at_home(set_at_home, &o, ERR_UNCERTAIN, err) : -1;
 }
 
+/* Everywhere; not there in one place is no failure when it was in another. */
+static int remove_in_order(struct turn *t, struct error *err) YIELDS;
+static int remove_in_order(struct turn *t, struct error *err)
+{
+    struct error worst = ERROR_INIT;
+    bool some = false, removed = false;
+
+    for (size_t i = 0; i < t->methods->n; i++) {
+        struct error one = ERROR_INIT;
+        const struct auth_backend *b = turn_to(t, i);
+        some = some || b->remove;
+        if (b->remove && b->remove(&t->ask, &one) == 0)
+            removed = true;
+        else if (b->remove)
+            remember(&worst, &one);
+    }
+    if (!some)
+        return unchangeable(err);
+    return worst.code == ERR_NONE || (removed && worst.code == ERR_NOT_FOUND) ? 0 : err_set(err, worst.code, "%s", worst.text);
+}
+
 static int remove_at_home(void *arg, struct error *err) YIELDS;
 static int remove_at_home(void *arg, struct error *err)
 {
     struct op *o = arg;
-    struct auth_policy p;
-    int64_t tokens = 0;
+    struct turn t;
+    int rc;
 
-    if (!auth_policy_of(o->host, &p))
+    if (!turn_begin(&t, o))
         return no_account(err);
-    int rc = written(o, users_remove(o->host, o->user, &tokens), "account", err);
-    return rc == 0 && tokens ? oauth_clear_cache(err) : rc;
+    rc = remove_in_order(&t, err);
+    auth_cache_forget(o->host, o->user);
+    turn_end(&t);
+    return rc;
 }
 
 int auth_remove(struct str host, struct str user, struct error *err)
@@ -521,5 +561,19 @@ bool auth_serves_scram(struct str host, enum scram_hash h)
 {
     struct auth_policy p;
 
-    return auth_policy_of(host, &p) && p.forms & (AUTH_FORM_PLAIN | AUTH_FORM_SCRAM(h));
+    return auth_policy_of(host, &p) && p.methods->scram && p.forms & (AUTH_FORM_PLAIN | AUTH_FORM_SCRAM(h));
+}
+
+bool auth_takes_passwords(struct str host)
+{
+    struct auth_policy p;
+
+    return auth_policy_of(host, &p) && p.methods->passwords;
+}
+
+bool auth_serves_anonymous(struct str host)
+{
+    struct auth_policy p;
+
+    return auth_policy_of(host, &p) && p.methods->sasl_anonymous;
 }

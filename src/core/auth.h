@@ -1,6 +1,7 @@
 /*
  * Accounts and their passwords. Callable from any shard: work happens on the account's home shard, where a bounded cache
- * of credentials lives (option auth_use_cache and its friends), so nothing needs invalidation. Storage form follows
+ * of credentials lives (option auth_use_cache and its friends), so nothing needs invalidation. What a host asks (option
+ * auth_method) is in core/auth_method.h; ERR_NOT_ALLOWED from register, set and remove: kept elsewhere. Storage form follows
  * auth_password_format / auth_scram_hash. Password derivation runs on the blocking pool. Names are prepared by the caller.
  */
 #ifndef CORE_AUTH_H
@@ -19,6 +20,11 @@ void auth_shard_stop(void);
  * the first two.
  */
 int auth_check_password(struct str host, struct str user, struct str password, struct error *err) YIELDS;
+/*
+ * The same for a client that opens a session: where the host lets strangers in (anonymous_protocol login_anon), a name that
+ * nobody has needs no password. Callers of the API are never strangers.
+ */
+int auth_check_login(struct str host, struct str user, struct str password, struct error *err) YIELDS;
 /*
  * Credentials for a SCRAM exchange with this hash: stored keys, or derived on the spot from a plain password. ERR_NOT_FOUND
  * when there is no such user or no usable form (the caller goes on with scram_fake_keys). Copied into a.
@@ -42,7 +48,8 @@ int auth_list(struct arena *a, struct str host, struct str after, size_t limit, 
  * The stored plain password of an account; absent: there is none (no such account), or it is stored as SCRAM keys
  * (*scram_out). Copied into a, which is marked secret.
  */
-int auth_plain_password(struct arena *a, struct str host, struct str user, struct str *out, bool *scram_out, struct error *err) YIELDS;
+int auth_plain_password(struct arena *a, struct str host, struct str user, struct str *out, bool *scram_out,
+                        struct error *err) YIELDS;
 /*
  * Replaces plain stored passwords of a host by SCRAM keys: those that auth_scram_hash and its friends name; where the
  * configuration stores plain ones, keys of every hash, so that whatever a client may choose goes on working. Works in small
@@ -56,5 +63,9 @@ int auth_clear_cache(struct error *err) YIELDS;
 bool auth_stores_plain(struct str host);
 /* Does SCRAM with this hash make sense for the host: its accounts have such keys, or a plain form to derive them from. */
 bool auth_serves_scram(struct str host, enum scram_hash h);
+/* Is there any method of the host to which a password or a token can be shown? */
+bool auth_takes_passwords(struct str host);
+/* SASL ANONYMOUS (XEP-0175). */
+bool auth_serves_anonymous(struct str host);
 
 #endif

@@ -26,6 +26,7 @@ struct cache {
     struct map map;
     struct list lru[2]; /* last used at the end */
     size_t n[2];
+    uint64_t forgets;
 };
 
 struct waiter {
@@ -37,6 +38,7 @@ static _Thread_local struct cache *cache;
 
 struct name {
     struct str host, user;
+    unsigned kind;
 };
 
 static bool same_name(const struct map_node *node, const void *key)
@@ -44,12 +46,13 @@ static bool same_name(const struct map_node *node, const void *key)
     const struct auth_entry *e = CONTAINER_OF(node, const struct auth_entry, node);
     const struct name *k = key;
 
-    return str_eq(str_n(e->key, e->user_n), k->user) && str_eq(str_n(e->key + e->user_n, e->key_n - e->user_n), k->host);
+    return e->kind == k->kind && str_eq(str_n(e->key, e->user_n), k->user) &&
+           str_eq(str_n(e->key + e->user_n, e->key_n - e->user_n), k->host);
 }
 
 static uint64_t name_hash(const struct name *k)
 {
-    return hash_str(k->user) * 31 + hash_str(k->host);
+    return hash_str(k->user) * 31 + hash_str(k->host) + k->kind;
 }
 
 static struct auth_entry *find(const struct name *k, uint64_t hash)
@@ -204,6 +207,7 @@ static struct auth_entry *entry_new(const struct name *k)
     list_init(&e->waiters);
     e->refs = 1;
     e->loading = true;
+    e->kind = k->kind;
     e->user_n = k->user.n;
     e->key_n = k->user.n + k->host.n;
     if (k->user.n)
@@ -257,32 +261,88 @@ static struct auth_entry *get_known(struct auth_entry *e)
     return e;
 }
 
-struct auth_entry *auth_cache_get(struct str host, struct str user, const struct auth_policy *p)
+static struct auth_entry *find_fresh(const struct name *k, uint64_t hash, const struct auth_policy *p)
 {
-    struct name k = {host, user};
-    uint64_t hash = name_hash(&k);
-    struct auth_entry *e = p->use_cache ? find(&k, hash) : NULL;
+    struct auth_entry *e = p->use_cache ? find(k, hash) : NULL;
 
     if (e && !e->loading && shard_now_ms() - e->loaded_ms >= p->cache_life_ms) {
         detach(e);
         e = NULL;
     }
+    return e;
+}
+
+struct auth_entry *auth_cache_get(struct str host, struct str user, const struct auth_policy *p)
+{
+    struct name k = {host, user, 0};
+    uint64_t hash = name_hash(&k);
+    struct auth_entry *e = find_fresh(&k, hash, p);
+
     return e ? get_known(e) : get_new(&k, hash, p);
+}
+
+struct auth_entry *auth_cache_peek(struct str host, struct str user, unsigned kind, const struct auth_policy *p)
+{
+    struct name k = {host, user, kind};
+    struct auth_entry *e = find_fresh(&k, name_hash(&k), p);
+
+    if (e)
+        e->refs++;
+    return e;
+}
+
+struct auth_entry *auth_cache_note(struct str host, struct str user, unsigned kind, enum store_rc rc, uint64_t as_of,
+                                   const struct auth_policy *p)
+{
+    struct name k = {host, user, kind};
+    uint64_t hash = name_hash(&k);
+    struct auth_entry *e = find_fresh(&k, hash, p);
+
+    if (!p->use_cache || as_of != cache->forgets)
+        return NULL;
+    if (e && e->rc != rc) {
+        detach(e);
+        e = NULL;
+    }
+    if (!e) {
+        e = entry_new(&k);
+        e->loading = false;
+        e->rc = rc;
+        e->loaded_ms = shard_now_ms();
+        e->cached = true;
+        map_add(&cache->map, &e->node, hash);
+        e->refs++;
+        settle(e, p);
+        if (e->cached)
+            return e;
+        auth_entry_release(&e);
+        return NULL;
+    }
+    e->refs++;
+    return e;
+}
+
+uint64_t auth_cache_now(void)
+{
+    return cache->forgets;
 }
 
 void auth_cache_forget(struct str host, struct str user)
 {
-    struct name k = {host, user};
-    struct auth_entry *e = find(&k, name_hash(&k));
-
-    if (e)
-        detach(e);
+    cache->forgets++;
+    for (unsigned kind = 0; kind < AUTH_METHODS_MAX; kind++) {
+        struct name k = {host, user, kind};
+        struct auth_entry *e = find(&k, name_hash(&k));
+        if (e)
+            detach(e);
+    }
 }
 
 void auth_cache_clear(void)
 {
     struct map_node *n;
 
+    cache->forgets++;
     while ((n = map_next(&cache->map, NULL)))
         detach(CONTAINER_OF(n, struct auth_entry, node));
 }

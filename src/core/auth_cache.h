@@ -20,6 +20,7 @@ struct auth_entry {
     struct list waiters;
     unsigned refs;
     bool loading, cached;
+    unsigned kind;            /* 0: credentials of the store; else the place of a method in auth_method */
     enum store_rc rc;         /* STORE_OK, STORE_NONE, or why it could not be read */
     uint64_t loaded_ms;
     struct user_creds creds;
@@ -39,7 +40,16 @@ struct auth_entry *auth_cache_get(struct str host, struct str user, const struct
 void auth_entry_release(struct auth_entry **e);
 /* Keys that were derived meanwhile; copied. Does nothing when there are such keys already. */
 void auth_entry_add_keys(struct auth_entry *e, const struct scram_keys *k);
-/* What is being read now is not kept either. */
+/*
+ * What another method said of an account: STORE_OK (the memo remembers a password that fitted) or STORE_NONE. peek: NULL when
+ * nothing is known. note: NULL when it is not to be kept, or when something was forgotten since as_of (auth_cache_now before
+ * the question was asked): the answer may be from before a change. Both give a reference and do not suspend.
+ */
+struct auth_entry *auth_cache_peek(struct str host, struct str user, unsigned kind, const struct auth_policy *p);
+struct auth_entry *auth_cache_note(struct str host, struct str user, unsigned kind, enum store_rc rc, uint64_t as_of,
+                                   const struct auth_policy *p);
+uint64_t auth_cache_now(void);
+/* All kinds; what is being read now is not kept either. */
 void auth_cache_forget(struct str host, struct str user);
 void auth_cache_clear(void);
 size_t auth_cache_count(void);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/utf8.h"
+#include "core/auth_method.h"
 #include "core/config.h"
 #include "rt/shard.h"
 #include "xmpp/jid.h"
@@ -76,6 +77,7 @@ static void learn(const struct config *c)
             .cache_missed = opt_bool(c->global, "auth_cache_missed"),
             .cache_max = share_of_shard(opt_int(c->global, "auth_cache_size")),
             .cache_life_ms = (uint64_t)opt_int(c->global, "auth_cache_life_time"),
+            .methods = auth_methods_of(c, i),
         };
 }
 

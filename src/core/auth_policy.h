@@ -6,17 +6,22 @@
 #include "base/err.h"
 #include "store/users.h"
 
-#define AUTH_PASSWORD_MAX 1023 /* bytes; SASL PLAIN carries no more */
+#define AUTH_PASSWORD_MAX 1023 /* bytes, of one that is stored */
+#define AUTH_TOKEN_MAX 8192    /* of anything sent as a password */
+#define AUTH_METHODS_MAX 8     /* of a host */
 
 /* Forms in which a password is stored, as bits. */
 #define AUTH_FORM_PLAIN 1u
 #define AUTH_FORM_SCRAM(h) (2u << (h))
+
+struct auth_methods;
 
 struct auth_policy {
     unsigned forms;      /* never 0 */
     bool use_cache, cache_missed;
     size_t cache_max;    /* accounts, on this shard */
     uint64_t cache_life_ms;
+    const struct auth_methods *methods; /* core/auth_method.h; the configuration's */
 };
 
 /* false: the host is not served. Of the configuration in force now. */

@@ -1,10 +1,11 @@
 /*
- * SASL on client streams (RFC 6120 §6): PLAIN, SCRAM with and without channel binding, and tokens (X-OAUTH2). Credentials are asked of the
- * account's home shard, password derivation runs on the blocking pool: steps suspend. Several tries are allowed on one
- * stream, then it ends (RFC 6120 §6.4.5).
+ * SASL on client streams (RFC 6120 §6): PLAIN, SCRAM with and without channel binding, tokens (X-OAUTH2), and strangers
+ * (ANONYMOUS). Credentials are asked of the account's home shard, password derivation runs on the blocking pool: steps suspend.
+ * Several tries are allowed on one stream, then it ends (RFC 6120 §6.4.5).
  */
 #include "base/base64.h"
 #include "base/log.h"
+#include "base/rand.h"
 #include "core/access.h"
 #include "core/auth.h"
 #include "core/ban.h"
@@ -44,7 +45,10 @@ unsigned c2s_mechanisms(const struct c2s *c)
     unsigned set = 0;
     for (enum sasl_mech m = 0; m < SASL_MECH__COUNT; m++) {
         const struct sasl_mech_info *i = sasl_mech_info(m);
-        if (i->scram ? auth_serves_scram(h->name, i->hash) && (!i->plus || conn_is_tls(c->conn)) : true)
+        bool served = i->scram              ? auth_serves_scram(h->name, i->hash) && (!i->plus || conn_is_tls(c->conn))
+                      : m == SASL_ANONYMOUS ? auth_serves_anonymous(h->name)
+                                            : auth_takes_passwords(h->name);
+        if (served)
             set |= SASL_MECH_BIT(m);
     }
     return set & ~disabled_mechanisms(h);
@@ -210,10 +214,23 @@ static void plain(struct c2s *c, struct str msg)
         fail_login(c, user, SASL_INVALID_AUTHZID);
     else if (refuse_banned(c, user))
         return;
-    else if (auth_check_password(c->login->host, user, p.password, &err) == 0)
+    else if (auth_check_login(c->login->host, user, p.password, &err) == 0)
         succeed(c, user, STR_NULL);
     else
         fail_login(c, user, failure_of(&err));
+}
+
+/* --- ANONYMOUS --- */
+
+#define ANONYMOUS_NAME 24 /* more than anybody can guess, or draw twice */
+
+/* What a stranger says of himself (RFC 4505 §2) is not kept: nobody could check it. */
+static void anonymous(struct c2s *c) YIELDS;
+static void anonymous(struct c2s *c)
+{
+    char name[ANONYMOUS_NAME + 1];
+    rand_token(name, ANONYMOUS_NAME);
+    succeed(c, arena_str(c->login->arena, str_n(name, ANONYMOUS_NAME)), STR_NULL);
 }
 
 /* --- X-OAUTH2 --- */
@@ -341,6 +358,8 @@ static void step(struct c2s *c, struct str msg)
         plain(c, msg);
     else if (c->login->mech == SASL_X_OAUTH2)
         oauth(c, msg);
+    else if (c->login->mech == SASL_ANONYMOUS)
+        anonymous(c);
     else if (c->login->running && !c->login->challenged_empty)
         scram_final(c, msg);
     else

@@ -15,6 +15,7 @@
 
 /* A set of checked options with their defaults: the globals, those of one host, a listener, a module on a host. */
 struct options;
+struct auth_methods;
 /*
  * The name must be known for that kind of set and asked for as what it is (checked: aborts, it is a programming error).
  * Times are milliseconds, sizes bytes, fractions (password_strength, min_message_interval) thousandths.
@@ -76,6 +77,7 @@ struct config {
     const struct api_rules *api;   /* api_permissions, compiled */
     const char *const *warnings;   /* "file:line:column: words", printed once by whoever loads */
     size_t warning_count;
+    const struct auth_methods *auth; /* by index of the host; NULL: the store only. Made by core/auth_method.c */
 };
 
 struct config_env {

@@ -2,6 +2,7 @@
  * Virtual hosts: top-level options as they hold there (host_config, append_host_config, keywords of the host) and the
  * modules with their options. Runs when a configuration is loaded.
  */
+#include "core/auth_method.h"
 #include "core/config_internal.h"
 #include "core/config_module.h"
 #include "xmpp/jid.h"
@@ -276,7 +277,7 @@ static void warn_methods(struct loader *l, const struct options *o)
     size_t n = opt_list(o, "auth_method", &v);
     const struct yaml *where = opt_node(o, "auth_method");
     for (size_t i = 0; where && i < n; i++)
-        if (!str_eq(v[i], S("mnesia")) && !str_eq(v[i], S("internal")) && !str_eq(v[i], S("sql")))
+        if (!auth_method_known(v[i]))
             loader_warn(l, where, "authentication method '%.*s' of option 'auth_method' has no effect yet",
                         STR_ARG(v[i]));
     struct str type = opt_str(o, "sql_type");

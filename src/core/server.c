@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/auth.h"
+#include "core/auth_method.h"
 #include "core/c2s.h"
 #include "core/certs.h"
 #include "core/listeners.h"
@@ -94,7 +95,7 @@ struct config *server_load_config(const struct server_env *e, struct error *err)
 {
     struct config_env ce = server_config_env(e);
     struct config *c = config_load(e->config_file, &ce, err);
-    if (c && (supported_check(c, err) != 0 || module_check_config(c, err) != 0)) {
+    if (c && (supported_check(c, err) != 0 || auth_methods_make(c, err) != 0 || module_check_config(c, err) != 0)) {
         err_wrap(err, "%s", e->config_file);
         config_release(&c);
     }

@@ -4,14 +4,16 @@
  */
 #include "core/supported.h"
 
+#include "core/auth_method.h"
+
 static int check_auth(const struct vhost *h, struct error *err)
 {
     const struct str *methods;
     size_t n = opt_list(h->options, "auth_method", &methods);
     for (size_t i = 0; i < n; i++)
-        if (!str_eq(methods[i], S("mnesia")) && !str_eq(methods[i], S("internal")) && !str_eq(methods[i], S("sql")))
-            return err_set(err, ERR_CONFIG, "host %.*s: auth_method '%.*s' is not supported yet; 'mnesia' (the embedded store) "
-                                            "and 'sql' are", STR_ARG(h->name), STR_ARG(methods[i]));
+        if (!auth_method_known(methods[i]))
+            return err_set(err, ERR_CONFIG, "host %.*s: auth_method '%.*s' is not supported yet", STR_ARG(h->name),
+                           STR_ARG(methods[i]));
     return 0;
 }
 
@@ -31,7 +33,9 @@ static int check_store(const struct config *c, const struct vhost *h, struct err
     bool global_sql = str_eq(opt_str(c->global, "default_db"), S("sql"));
     struct str type = opt_str(h->options, "sql_type");
     bool sql = str_eq(opt_str(h->options, "default_db"), S("sql"));
-    if (lists(h->options, "auth_method", S("sql")) != global_sql || sql != global_sql)
+    bool sql_accounts = lists(h->options, "auth_method", S("sql"));
+    bool accounts = sql_accounts || lists(h->options, "auth_method", S("mnesia")) || lists(h->options, "auth_method", S("internal"));
+    if ((accounts && sql_accounts != global_sql) || sql != global_sql)
         return err_set(err, ERR_CONFIG, "host %.*s: all data of all hosts is in one place for now: set default_db to 'sql' for "
                                         "everything, or leave it and auth_method out", STR_ARG(h->name));
     if (!global_sql)

@@ -15,6 +15,7 @@ static const struct sasl_mech_info mechs[SASL_MECH__COUNT] = {
     [SASL_SCRAM_SHA_1] = {{"SCRAM-SHA-1", 11}, true, false, SCRAM_SHA1},
     [SASL_PLAIN] = {{"PLAIN", 5}, false, false, SCRAM_SHA1},
     [SASL_X_OAUTH2] = {{"X-OAUTH2", 8}, false, false, SCRAM_SHA1},
+    [SASL_ANONYMOUS] = {{"ANONYMOUS", 9}, false, false, SCRAM_SHA1},
 };
 
 static const struct {

@@ -13,6 +13,7 @@ enum sasl_mech {
     SASL_SCRAM_SHA_512, SASL_SCRAM_SHA_256, SASL_SCRAM_SHA_1,
     SASL_PLAIN,
     SASL_X_OAUTH2, /* the message of PLAIN with an OAuth token for the password; no standard's */
+    SASL_ANONYMOUS, /* RFC 4505, XEP-0175 */
     SASL_MECH__COUNT
 };
 
@@ -54,7 +55,7 @@ struct sasl_plain {
 };
 
 #define SASL_PLAIN_NAME_MAX 3071    /* authzid, authcid: an address as text */
-#define SASL_PLAIN_PASSWORD_MAX 1023
+#define SASL_PLAIN_PASSWORD_MAX 8192 /* tokens are sent as passwords too */
 
 /*
  * Cuts a decoded PLAIN message; the parts are slices of it, unprepared. SASL_OK or SASL_MALFORMED_REQUEST. Whether the
