@@ -1,5 +1,193 @@
-/* Commands that delete accounts nobody uses. */
+/*
+ * Commands that delete accounts nobody uses. They go through the accounts of a host page by page, in memory that does not grow with
+ * it but by what was deleted. An account whose last activity is not known is kept: nothing says that nobody uses it.
+ */
 #include "admin/command.h"
+
+#include "base/clock.h"
+#include "core/access.h"
+#include "core/account.h"
+#include "core/auth.h"
+#include "store/account.h"
+#include "store/last.h"
+
+#define PAGE 256
+#define TERM_COLUMNS 80
+
+struct search {
+    struct cmd_call *call;
+    bool vhost_rule;  /* delete_old_users_vhost: another access rule */
+    int64_t before;   /* seconds: older is old */
+    struct buf list;  /* an Erlang list of the deleted, COMPAT(ejabberd) */
+    struct buf broken; /* the same with a line each */
+    uint64_t n;
+};
+
+/* Without the rule nobody is spared. */
+static bool spared(const struct search *s, const struct vhost *h, struct jid who)
+{
+    struct str rule = s->vhost_rule ? S("delete_old_users") : S("protect_old_users");
+    bool there = h->access_rules && yaml_get(h->access_rules, rule);
+    bool allowed = there && access_allowed_name(h, rule, &(struct access_subject){.jid = who});
+    return there && (s->vhost_rule ? !allowed : allowed);
+}
+
+static int is_old(struct search *s, struct arena *a, struct str host, struct str user, bool *out) YIELDS;
+static int is_old(struct search *s, struct arena *a, struct str host, struct str user, bool *out)
+{
+    const struct vhost *h = config_host(config_current(), host);
+    struct session_info *sessions;
+    struct str words;
+    struct error err = ERROR_INIT;
+    int64_t seconds;
+    size_t n = 0;
+    *out = false;
+    if (!h || spared(s, h, jid_join(a, user, host, STR_NULL)))
+        return 0;
+    enum store_rc rc = last_get(a, host, user, &seconds, &words);
+    if (rc == STORE_NONE || (rc == STORE_OK && seconds > s->before))
+        return 0;
+    if (rc != STORE_OK) {
+        store_error(rc, "last activity", &err);
+        return cmd_fail_error(s->call, &err);
+    }
+    if (account_user_sessions(a, user, host, &sessions, &n, &err) != 0)
+        return cmd_fail_error(s->call, &err);
+    *out = n == 0;
+    return 0;
+}
+
+static void add_binary(struct buf *b, struct str text)
+{
+    bool plain = true;
+    for (size_t i = 0; i < text.n; i++)
+        plain &= text.p[i] >= ' ' && text.p[i] <= '~' && text.p[i] != '"' && text.p[i] != '\\';
+    buf_add_str(b, plain ? S("<<\"") : S("<<"));
+    if (plain)
+        buf_add_str(b, text);
+    for (size_t i = 0; !plain && i < text.n; i++)
+        buf_printf(b, i ? ",%u" : "%u", (unsigned char)text.p[i]);
+    buf_add_str(b, plain ? S("\">>") : S(">>"));
+}
+
+static void note(struct search *s, struct str host, struct str user)
+{
+    struct buf *both[] = {&s->list, &s->broken};
+    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+        if (s->n)
+            buf_add_str(both[i], i ? S(",\n") : S(","));
+        if (i && s->n)
+            buf_add_c(both[i], ' ');
+        buf_add_c(both[i], '{');
+        add_binary(both[i], user);
+        buf_add_c(both[i], ',');
+        add_binary(both[i], host);
+        buf_add_c(both[i], '}');
+    }
+    s->n++;
+}
+
+static int delete_one(struct search *s, struct str host, struct str user) YIELDS;
+static int delete_one(struct search *s, struct str host, struct str user)
+{
+    struct error err = ERROR_INIT;
+    if (s->call->dry_run) {
+        cmd_would(s->call, arena_printf(s->call->arena, "account %.*s@%.*s", STR_ARG(user), STR_ARG(host)));
+        return 0;
+    }
+    if (auth_remove(host, user, &err) != 0)
+        return err.code == ERR_NOT_FOUND ? 0 : cmd_fail_error(s->call, &err);
+    enum store_rc rc = account_remove(host, user);
+    if (rc != STORE_OK && rc != STORE_NONE) {
+        store_error(rc, "what the account left behind", &err);
+        return cmd_fail_error(s->call, &err);
+    }
+    note(s, host, user);
+    return 0;
+}
+
+/* last_out: the name the next page comes after, in `keep`. */
+static int delete_page(struct search *s, struct arena *a, struct str host, struct str after, struct arena *keep,
+                       struct str *last_out) YIELDS;
+static int delete_page(struct search *s, struct arena *a, struct str host, struct str after, struct arena *keep,
+                       struct str *last_out)
+{
+    struct str *names;
+    size_t n = 0;
+    bool old;
+    struct error err = ERROR_INIT;
+    *last_out = STR_NULL;
+    if (auth_list(a, host, after, PAGE, &names, &n, &err) != 0)
+        return cmd_fail_error(s->call, &err);
+    for (size_t i = 0; i < n; i++)
+        if (is_old(s, a, host, names[i], &old) < 0 || (old && delete_one(s, host, names[i]) < 0))
+            return -1;
+    if (n == PAGE)
+        *last_out = arena_str(keep, names[n - 1]);
+    return 0;
+}
+
+static int delete_on(struct search *s, struct str host) YIELDS;
+static int delete_on(struct search *s, struct str host)
+{
+    struct arena *keep = arena_new();
+    struct str after = STR_NULL;
+    int rc;
+    do {
+        struct arena *a = arena_new(), *next = arena_new();
+        rc = delete_page(s, a, host, after, next, &after);
+        arena_release(&a);
+        arena_release(&keep);
+        keep = next;
+    } while (rc == 0 && after.p);
+    arena_release(&keep);
+    return rc;
+}
+
+static void begin(struct search *s, struct cmd_call *c, bool vhost_rule)
+{
+    int64_t days = arg_int(c, "days"), now = (int64_t)clock_wall_s();
+    *s = (struct search){.call = c, .vhost_rule = vhost_rule};
+    s->before = days > INT64_MAX / 86400 / 2 ? INT64_MIN : days < 0 ? now : now - days * 86400;
+}
+
+static void end(struct search *s, int rc)
+{
+    if (rc == 0 && s->list.n + 2 <= TERM_COLUMNS)
+        cmd_textf(s->call, "Deleted %llu users: [%.*s]", (unsigned long long)s->n, STR_ARG(buf_str(&s->list)));
+    else if (rc == 0)
+        cmd_textf(s->call, "Deleted %llu users: [%.*s]", (unsigned long long)s->n, STR_ARG(buf_str(&s->broken)));
+    buf_deinit(&s->list);
+    buf_deinit(&s->broken);
+}
+
+static int delete_old_users(struct cmd_call *c) YIELDS;
+static int delete_old_users(struct cmd_call *c)
+{
+    struct search s;
+    const struct config *cfg = config_hold(config_current());
+    int rc = 0;
+    begin(&s, c, false);
+    for (size_t i = 0; rc == 0 && i < cfg->host_count; i++)
+        rc = delete_on(&s, cfg->hosts[i].name);
+    end(&s, rc);
+    struct config *held = (struct config *)cfg;
+    config_release(&held);
+    return rc;
+}
+
+static int delete_old_users_vhost(struct cmd_call *c) YIELDS;
+static int delete_old_users_vhost(struct cmd_call *c)
+{
+    struct search s;
+    struct str host;
+    int rc = 0;
+    begin(&s, c, true);
+    if (arg_host(c, "host", &host) && config_host(config_current(), host))
+        rc = delete_on(&s, host);
+    end(&s, rc);
+    return rc;
+}
 
 #define DAYS T_INTEGER("days", "How long an account must have been unused")
 #define SHOWN SHOWS("Deleted 2 users: [\"oldman@myserver.com\", \"test@myserver.com\"]")
@@ -8,14 +196,16 @@
     "stays. "
 
 ADMIN_CMD(delete_old_users) = {
-    .tags = "accounts purge", .module = "mod_admin_extra", .where = RUNS_HERE, .brief = "Delete the unused accounts of all hosts",
+    .tags = "accounts purge", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_DRY_RUN, .run = delete_old_users,
+    .brief = "Delete the unused accounts of all hosts",
     .text = UNUSED_TEXT "Accounts that the access rule `protect_old_users` allows are kept. To keep administrators:\n\n"
             "``` yaml\naccess_rules:\n  protect_old_users:\n    - allow: admin\n    - deny: all\n```",
     SHAPES({ARGS(DAYS), RESULT(T_RESTUPLE("res")), EXAMPLE("30"), SHOWN}),
 };
 
 ADMIN_CMD(delete_old_users_vhost) = {
-    .tags = "accounts purge", .module = "mod_admin_extra", .where = RUNS_HERE,
+    .tags = "accounts purge", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_DRY_RUN,
+    .run = delete_old_users_vhost,
     .brief = "Delete the unused accounts of one virtual host",
     .text = UNUSED_TEXT "Only accounts that the access rule `delete_old_users` allows are deleted. To keep administrators:\n\n"
             "``` yaml\naccess_rules:\n  delete_old_users:\n    - deny: admin\n    - allow: all\n```",
