@@ -12,6 +12,7 @@
 
 struct session;
 struct account;
+struct roster;
 
 struct session_event {
     struct session *session;
@@ -30,6 +31,35 @@ struct stanza_event {
     struct stanza *stanza;
     enum err_code reject;    /* set with HOOK_REJECT */
     const char *reject_text;
+};
+
+struct roster_event {
+    struct account *account;
+    struct arena *arena;   /* what is added lives here */
+    struct roster *roster; /* store/roster.h: replace `items` by an array with more of them, or with others, in byte order */
+    uint64_t version;      /* of what was added: another one whenever that changes; 0: nothing */
+    uint64_t generation;   /* of what was added, on this shard: see account_roster_push_shared */
+};
+
+/* One contact; `who` is a bare JID. The labels live in `arena`; NULL: nobody wants them. */
+struct contact_look {
+    struct account *account;
+    struct arena *arena;
+    struct jid who;
+    bool to, from;         /* the account sees her presence; she sees the account's */
+    struct str *labels;    /* groups of the roster that show her */
+    size_t n_labels;
+};
+
+struct contact_walk {
+    struct account *account;
+    void (*each)(void *arg, struct jid who, bool to, bool from); /* changes nothing */
+    void *arg;
+};
+
+struct known_event {
+    struct jid account;
+    bool there;
 };
 
 struct presence_out_event {
@@ -114,6 +144,8 @@ enum hook_verdict hook_run_session_opened(unsigned host, struct session_event *e
 enum hook_verdict hook_run_stanza_sent(unsigned host, struct stanza_event *event) YIELDS;
 enum hook_verdict hook_run_stanza_received(unsigned host, struct stanza_event *event) YIELDS;
 enum hook_verdict hook_run_message_undelivered(unsigned host, struct stanza_event *event) YIELDS;
+enum hook_verdict hook_run_roster_load(unsigned host, struct roster_event *event) YIELDS;
+enum hook_verdict hook_run_account_known(unsigned host, struct known_event *event) YIELDS;
 enum hook_verdict hook_run_login_tried(unsigned host, struct login_event *event) YIELDS;
 enum hook_verdict hook_run_login_ended(unsigned host, struct login_event *event) YIELDS;
 enum hook_verdict hook_run_early_stanza(unsigned host, struct early_event *event) YIELDS;
