@@ -78,7 +78,8 @@ void doc_man(struct buf *out)
 {
     buf_printf(out, ".TH CJABBERD-COMMANDS 7 \"\" \"cjabberd %s\" \"Administration commands\"\n.SH NAME\n"
                     "cjabberd-commands \\- what administrators can tell cjabberd to do\n.SH DESCRIPTION\n"
-                    "Each command can be called with\n.BR cjabberdctl (1),\nover HTTP as POST /api/COMMAND, over XML\\-RPC, and as an\n"
+                    "Each command can be called with\n.BR cjabberdctl (1),\n"
+                    "over HTTP as POST /api/COMMAND, over XML\\-RPC, and as an\n"
                     "ad\\-hoc command in an XMPP client. They are those of ejabberd %s.\n.SH COMMANDS\n",
                server_own_version(), server_version());
     for (size_t i = 0; i < command_count(); i++)

@@ -74,8 +74,8 @@ static void one_command(struct buf *out, const struct command *cmd, unsigned lan
 
 void doc_markdown_commands(struct buf *out, unsigned languages, doc_filter_fn filter, void *arg)
 {
-    buf_printf(out, "# API Reference\n\nThe administration commands of cjabberd %s, which are those of ejabberd %s. Commands that %s "
-                    "changed carry the mark%s.\n\n\n\n", server_own_version(), server_version(), server_version(), MARK);
+    buf_printf(out, "# API Reference\n\nThe administration commands of cjabberd %s, which are those of ejabberd %s. "
+                    "Commands that %s changed carry the mark%s.\n\n\n\n", server_own_version(), server_version(), server_version(), MARK);
     for (size_t i = 0; i < command_count(); i++) {
         const struct command *cmd = command_at(i);
         if (doc_shown(cmd) && (!filter || filter(cmd, arg)))
@@ -143,7 +143,8 @@ void doc_markdown_tags(struct buf *out)
             add_name(&modules, str_of(doc_module(command_at(i))));
     qsort(tags.v, tags.n, sizeof(tags.v[0]), by_text);
     qsort(modules.v, modules.n, sizeof(modules.v[0]), by_text);
-    buf_printf(out, "# API Tags\n\nThe administration commands of cjabberd %s by their tags, then by the modules they belong to.\n\n",
+    buf_printf(out, "# API Tags\n\nThe administration commands of cjabberd %s by their tags, then by the modules they belong "
+                    "to.\n\n",
                server_own_version());
     for (size_t i = 0; i < tags.n; i++)
         section(out, tags.v[i], has_tag);

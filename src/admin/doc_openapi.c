@@ -132,11 +132,13 @@ static void parameters(struct buf *out, const struct command *cmd, const struct 
 
 static const char components[] =
     "\"parameters\":{"
-    "\"request_id\":{\"name\":\"X-Request-Id\",\"in\":\"header\",\"description\":\"Name of the request in the log and in the answer\","
+    "\"request_id\":{\"name\":\"X-Request-Id\",\"in\":\"header\","
+    "\"description\":\"Name of the request in the log and in the answer\","
     "\"schema\":{\"type\":\"string\",\"maxLength\":128}},"
     "\"limit\":{\"name\":\"limit\",\"in\":\"query\",\"description\":\"At most so many elements of the list\","
     "\"schema\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":10000}},"
-    "\"after\":{\"name\":\"after\",\"in\":\"query\",\"description\":\"X-Next-After of the page before\",\"schema\":{\"type\":\"string\"}},"
+    "\"after\":{\"name\":\"after\",\"in\":\"query\",\"description\":\"X-Next-After of the page before\","
+    "\"schema\":{\"type\":\"string\"}},"
     "\"idempotency_key\":{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":\"A call repeated with this key is "
     "answered as the first one was, and not carried out again\",\"schema\":{\"type\":\"string\"}},"
     "\"prefer\":{\"name\":\"Prefer\",\"in\":\"header\",\"description\":\"dry-run: say what would be touched, touch nothing\","
@@ -162,8 +164,8 @@ static void operation(struct buf *out, const struct command *cmd, const struct c
     if (newest)
         buf_printf(out, "\"/api/%s\":{\"post\":{\"operationId\":\"%s\"", cmd->name.p, cmd->name.p);
     else
-        buf_printf(out, "\"/api/%s/v%u\":{\"post\":{\"operationId\":\"%s_v%u\",\"deprecated\":true", cmd->name.p, s->api, cmd->name.p,
-                   s->api);
+        buf_printf(out, "\"/api/%s/v%u\":{\"post\":{\"operationId\":\"%s_v%u\",\"deprecated\":true", cmd->name.p, s->api,
+                   cmd->name.p, s->api);
     buf_add_str(out, S(",\"summary\":"));
     json_out_str(out, str_of(cmd->d->brief));
     if (cmd->d->text) {

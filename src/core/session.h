@@ -10,6 +10,8 @@
 #include "core/hooks.h"
 
 struct c2s;
+struct account_roster;
+struct directed;
 struct mgmt;
 
 /* Index of a host that the configuration does not have any more: no modules, not counted. */
@@ -23,6 +25,7 @@ struct account {
     struct list inbox;         /* stanzas that wait for their turn, struct inbound of core/deliver.c */
     uint32_t inbox_n;
     uint32_t pins;             /* who keeps it besides its sessions */
+    struct account_roster *roster; /* core/roster.h; NULL: not needed yet */
     bool receiving;            /* a fiber is at work on a stanza for it: later ones wait */
     unsigned host;             /* index in the configuration */
     uint16_t user_len, host_len;
@@ -38,6 +41,9 @@ struct session {
     int8_t priority;           /* meaningful when available */
     uint8_t show;
     bool had_presence, closing;
+    bool interested;           /* asked for the roster: gets its changes (RFC 6121 §2.1.6) */
+    struct directed *directed; /* core/presence.c: who got presence of its own, newest first */
+    uint16_t directed_n;
     struct mgmt *mgmt;         /* core/mgmt.h; NULL: no stream management */
     bool carbons;              /* XEP-0280: wants copies */
     bool keeps_offline;        /* XEP-0013: asked about waiting messages, fetches them itself */
@@ -63,6 +69,7 @@ struct account *account_find(struct str user, struct str host);
 /* The account, made when needed, whether it exists in the store or not; it stays until as many account_unpin. */
 struct account *account_pin(unsigned host, struct jid bare);
 void account_unpin(struct account *a);
+static inline void account_pin_again(struct account *a) { a->pins++; }
 struct session *session_find(struct account *a, struct str resource);
 /* Adds a session to its account (made when needed). The resource must be free. The owner keeps it, then calls session_opened. */
 struct session *session_open(unsigned host, struct jid full, struct c2s *owner);
@@ -75,8 +82,8 @@ void session_opened(struct session *s) YIELDS;
 void session_close(struct session **s, const char *reason);
 /*
  * Stanza at the home of the account: RFC 6121 §8.5. Takes it. One after the other for each account, in order of arrival, on
- * fibers of their own: what handles a stanza may suspend, whoever sent it goes on. What a stream asks of an account of this shard is
- * answered on the stream's fiber (router_route_waiting): back-pressure, and the order of its own requests.
+ * fibers of their own: what handles a stanza may suspend, whoever sent it goes on. What a stream asks of an account of this shard
+ * is answered on the stream's fiber (router_route_waiting): back-pressure, and the order of its own requests.
  */
 void account_receive(struct stanza **s);
 /*
