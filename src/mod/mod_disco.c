@@ -4,6 +4,8 @@
  */
 #include "mod/api/disco.h"
 
+#include "xmpp/dataform.h"
+
 #include <stdlib.h>
 
 extern const struct disco_nodes *const __start_cj_disco_nodes[] __attribute__((weak));
@@ -132,6 +134,41 @@ static void answer_node(struct iq *iq, bool items, bool account)
     stanza_end(&r);
 }
 
+/* --- contact addresses, XEP-0157 --- */
+
+/* Is this entry of option server_info about the server itself? */
+static bool for_server(const struct yaml *entry)
+{
+    const struct yaml *modules = yaml_get(entry, S("modules"));
+    if (!modules || modules->kind == YAML_SCALAR)
+        return !modules || str_eq(modules->text, S("all")) || str_eq(modules->text, S("mod_disco"));
+    for (size_t i = 0; i < modules->n; i++)
+        if (str_eq(modules->items[i]->text, S("all")) || str_eq(modules->items[i]->text, S("mod_disco")))
+            return true;
+    return false;
+}
+
+static void add_contact(struct arena *a, struct xml_el *x, const struct yaml *entry)
+{
+    const struct yaml *name = yaml_get(entry, S("name")), *urls = yaml_get(entry, S("urls"));
+    if (!name || !urls || !for_server(entry))
+        return;
+    struct xml_el *field = dataform_add(a, x, S("list-multi"), name->text, STR_NULL);
+    if (urls->kind == YAML_SCALAR)
+        dataform_add_value(a, field, urls->text);
+    for (size_t i = 0; i < urls->n; i++)
+        dataform_add_value(a, field, urls->items[i]->text);
+}
+
+static void add_contacts(struct arena *a, struct xml_el *query, const struct options *o)
+{
+    const struct yaml *list = o ? opt_node(o, "server_info") : NULL;
+    struct xml_el *x = dataform_new(a, query, DATAFORM_RESULT);
+    dataform_form_type(a, x, S("http://jabber.org/network/serverinfo"));
+    for (size_t i = 0; list && i < list->n; i++)
+        add_contact(a, x, list->items[i]);
+}
+
 static void answer_info(struct iq *iq, bool account)
 {
     if (refuse(iq))
@@ -144,6 +181,8 @@ static void answer_info(struct iq *iq, bool account)
     else
         add_identity(r->arena, q, S("server"), S("im"), o ? arena_str(r->arena, opt_str(o, "name")) : STR_NULL);
     add_module_features(r->arena, q, iq->host, account);
+    if (!account)
+        add_contacts(r->arena, q, o);
     iq_result(iq, r);
 }
 

@@ -123,3 +123,13 @@ def test_names_that_are_none(server):
     server.api("set_vcard", user=name, host="localhost", name="DESC", content="a\x01<b>")
     assert server.api("get_vcard", user=name, host="localhost", name="FN") == "F"
     assert server.api("get_vcard", user=name, host="localhost", name="DESC").endswith("<b>")
+
+
+def test_unregistering_takes_it_along(server):
+    """Whoever takes the name next finds nothing of the one before."""
+    name = server.register()
+    server.api("set_vcard", user=name, host="localhost", name="FN", content="F")
+    server.api("unregister", user=name, host="localhost")
+    server.api("register", user=name, host="localhost", password="x")
+    status, _ = server.api_raw("get_vcard", f'{{"user": "{name}", "host": "localhost", "name": "FN"}}')
+    assert status == 400
