@@ -26,7 +26,8 @@ bool args_parse(int argc, char **argv, struct args *out)
     static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"spool", required_argument, NULL, 's'},
                                             {"logs", required_argument, NULL, 'l'},   {"check-config", no_argument, NULL, 'k'},
                                             {"print", required_argument, NULL, 'p'},
-                                            {"check-module", required_argument, NULL, 'm'}, {"object", required_argument, NULL, 'o'},
+                                            {"check-module", required_argument, NULL, 'm'},
+                                            {"object", required_argument, NULL, 'o'},
                                             {"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
                                             {0}};
     *out = (struct args){.config = env_or("CJABBERD_CONFIG", "/etc/cjabberd/ejabberd.yml"),
