@@ -58,8 +58,17 @@ void account_shard_start(void)
     grave_task = (struct shard_task){.fn = empty_graves};
 }
 
+static void leave_tables(struct session *s);
+
 void account_shard_stop(void)
 {
+    /* Sessions that wait for their clients: the store has them. */
+    LIST_EACH_SAFE(it, &table.all) {
+        struct session *s = LIST_ENTRY(it, struct session, all);
+        if (s->mgmt)
+            mgmt_drop(&s->mgmt);
+        leave_tables(s);
+    }
     empty_graves(NULL);
     map_deinit(&table.accounts);
     free(table.per_host);

@@ -303,13 +303,12 @@ struct session *c2s_mgmt_former(struct c2s *c, struct xml_el *el, struct buf *ou
         if (!s)
             not_found(c, old, id, out);
     }
-    if (s && h - mgmt_acked(s->mgmt) > s->mgmt->n) {
+    if (s && !mgmt_take_resume(s->mgmt, h)) {
         count_too_high(c, old, h, s->mgmt->out);
         return NULL;
     }
     if (s) {
         cut_former(s);
-        mgmt_take_ack(s->mgmt, h);
         s->mgmt->old_ns = old;
     }
     return s;

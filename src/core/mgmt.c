@@ -72,6 +72,14 @@ void mgmt_release(struct mgmt **mp)
     free(m);
 }
 
+void mgmt_drop(struct mgmt **mp)
+{
+    (*mp)->session = NULL;
+    (*mp)->answer = NULL;
+    timer_stop(&(*mp)->timer);
+    mgmt_release(mp);
+}
+
 /* --- queue --- */
 
 struct mgmt_rec *mgmt_first(struct mgmt *m)
@@ -129,6 +137,28 @@ bool mgmt_take_ack(struct mgmt *m, uint32_t h)
     }
     if (more && m->kept)
         mgmt_changed(m);
+    return true;
+}
+
+/* The client has more than we knew of: what is queued since then comes after that, under new numbers. */
+static void catch_up(struct mgmt *m, uint32_t h)
+{
+    mgmt_take_ack(m, mgmt_acked(m) + m->old_n);
+    m->out = h + m->n;
+    for (struct mgmt_rec *r = mgmt_first(m); r; r = mgmt_next(m, r))
+        r->stored = 0;
+    m->acked_due = true;
+    mgmt_changed(m);
+}
+
+bool mgmt_take_resume(struct mgmt *m, uint32_t h)
+{
+    bool ahead = m->returned && (int32_t)(h - (mgmt_acked(m) + m->old_n)) > 0;
+    if (ahead)
+        catch_up(m, h);
+    else if (!mgmt_take_ack(m, h))
+        return false;
+    m->returned = false;
     return true;
 }
 

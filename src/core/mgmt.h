@@ -34,6 +34,7 @@ struct mgmt {
     uint32_t safe;           /* the same as the store knows it; handled runs ahead by one write */
     uint32_t want;           /* the count whose acknowledgement the client waits for, with answer_due */
     uint32_t out;            /* stanzas to the client */
+    uint32_t old_n;          /* records that came from the store at the start, while `returned` */
     uint32_t max_n, max_bytes;
     uint32_t ack_ms, resume_s; /* 0: none */
     uint32_t refs;           /* home shard only */
@@ -51,6 +52,7 @@ struct mgmt {
     bool kept : 1;       /* goes to the store at all */
     bool stored : 1;     /* its row is there */
     bool saving : 1;
+    bool returned : 1;   /* of the process before, and not resumed yet */
     bool asleep : 1;     /* the server goes down: its time begins anew after the start */
     bool row_due : 1, acked_due : 1;
     char id[MGMT_ID_LEN + 1];
@@ -70,10 +72,14 @@ void mgmt_limits(struct mgmt *m, const struct options *o);
 struct mgmt *mgmt_new(struct session *s);
 void mgmt_hold(struct mgmt *m);
 void mgmt_release(struct mgmt **m);
+/* The server ends; the session goes without a word. */
+void mgmt_drop(struct mgmt **m);
 /* A stanza of that kind went to the client as these bytes. arena: of a message, held until it is safe; NULL otherwise. */
 void mgmt_append(struct mgmt *m, enum stanza_kind kind, struct str bytes, uint32_t sent_s, struct arena *arena);
 /* The client has h stanzas. false: it was not sent that many. */
 bool mgmt_take_ack(struct mgmt *m, uint32_t h);
+/* The same for <resume/>, where a server that was killed may know of less than it had sent. */
+bool mgmt_take_resume(struct mgmt *m, uint32_t h);
 /* A stanza of the client is about to be dealt with. */
 void mgmt_received(struct mgmt *m, struct stanza *s);
 /* The stanzas up to here are to be acknowledged when all are dealt with. */

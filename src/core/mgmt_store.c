@@ -33,8 +33,9 @@ static _Thread_local bool ready, failing;
 static struct str describe(struct arena *a, const struct mgmt *m)
 {
     const struct session *s = m->session;
-    return arena_printf(a, "<session xmlns='jabber:client' ns='%d' wait='%u' had='%d'>%.*s</session>",
-                        m->old_ns ? 2 : 3, m->resume_s, s->had_presence, (int)s->presence_len, s->presence ? s->presence : "");
+    return arena_printf(a, "<session xmlns='jabber:client' ns='%d' wait='%u' had='%d' carbons='%d' keeps='%d' "
+                        "takes='%d'>%.*s</session>", m->old_ns ? 2 : 3, m->resume_s, s->had_presence, s->carbons, s->keeps_offline,
+                        s->takes_offline, (int)s->presence_len, s->presence ? s->presence : "");
 }
 
 static int64_t expires(const struct mgmt *m)
@@ -273,6 +274,8 @@ static void fill_queue(struct mgmt *m, const struct returning *r)
         mgmt_append(m, kind_of(it->s.xml), it->s.xml, (uint32_t)it->s.sent_s, NULL);
     for (struct mgmt_rec *rec = mgmt_first(m); rec; rec = mgmt_next(m, rec))
         rec->stored = 1;
+    m->old_n = m->n;
+    m->returned = true;
 }
 
 static void fill_session(struct session *s, const struct returning *r, const struct xml_el *el)
@@ -281,6 +284,9 @@ static void fill_session(struct session *s, const struct returning *r, const str
     const struct module *mod = module_find(S("mod_stream_mgmt"));
     const struct options *o = mod && module_loaded(s->account->host, mod) ? module_options(s->account->host, mod) : NULL;
     s->had_presence = number(el, "had");
+    s->carbons = number(el, "carbons");
+    s->keeps_offline = number(el, "keeps");
+    s->takes_offline = number(el, "takes");
     memcpy(m->id, r->row.id.p, r->row.id.n < MGMT_ID_LEN ? r->row.id.n : MGMT_ID_LEN);
     m->id[r->row.id.n < MGMT_ID_LEN ? r->row.id.n : MGMT_ID_LEN] = 0;
     m->in = m->handled = m->safe = r->row.handled;

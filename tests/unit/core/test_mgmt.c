@@ -84,6 +84,25 @@ static void turn(void **state)
     mgmt_release(&m);
 }
 
+/* A server that was killed knew of two; the client had five; two more came after the start. */
+static void client_knows_more(void **state)
+{
+    struct mgmt *m = roomy(UINT32_MAX - 1);
+    add(m, 0);
+    add(m, 1);
+    m->returned = true;
+    m->old_n = 2;
+    add(m, 2);
+    add(m, 3);
+    CHECK(mgmt_take_resume(m, 3));
+    check_queue(m, 2, 2, pad_of);
+    CHECK_INT(m->out, 5);
+    CHECK(!mgmt_take_resume(m, 6)); /* only once */
+    CHECK(mgmt_take_resume(m, 4));
+    check_queue(m, 3, 1, pad_of);
+    mgmt_release(&m);
+}
+
 static void set(void *arg)
 {
     *(bool *)arg = true;
@@ -116,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_and_memory),
         cmocka_unit_test(turn),
+        cmocka_unit_test(client_knows_more),
         cmocka_unit_test(arenas_are_held_until_acknowledged),
         cmocka_unit_test(size),
     };
