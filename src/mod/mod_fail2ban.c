@@ -17,6 +17,7 @@
 #define DEADLINE_MS 5000
 
 static _Thread_local struct ip_table failures;
+static _Thread_local unsigned hosts; /* where this is loaded */
 
 static struct module mod_fail2ban;
 
@@ -129,6 +130,19 @@ int fail2ban_forget(const struct ip_net *net, unsigned *forgotten_out, struct er
     return rc;
 }
 
+static void on_start(unsigned host)
+{
+    (void)host;
+    hosts++;
+}
+
+static void on_stop(unsigned host)
+{
+    (void)host;
+    if (--hosts == 0)
+        ip_table_clear(&failures);
+}
+
 static const struct hook_entry hooks[] = {ON(login_tried, FILTER, on_tried), ON(login_ended, STATE, on_ended), {0}};
 
-MODULE(mod_fail2ban) = {.name = "mod_fail2ban", .hooks = hooks};
+MODULE(mod_fail2ban) = {.name = "mod_fail2ban", .hooks = hooks, .start = on_start, .stop = on_stop};

@@ -50,6 +50,10 @@ static void active_end(struct jid session)
         return;
     map_del(&actives, &a->node);
     free(a);
+    if (!actives.count) {
+        map_deinit(&actives);
+        actives = (struct map){0};
+    }
 }
 
 static void active_set(struct jid session, struct str name)

@@ -24,6 +24,7 @@ static const char instructions[] = "Choose a username and password to register w
 
 static struct module mod_register;
 static _Thread_local struct ip_table recent;
+static _Thread_local unsigned hosts; /* where this is loaded */
 
 /* A request, whichever way it came. */
 struct request {
@@ -372,6 +373,20 @@ static enum hook_verdict on_early(struct early_event *e)
 static const char *const features[] = {"jabber:iq:register", NULL};
 static const struct iq_entry iqs[] = {
     {IQ_TO_SERVER, TOK_NS_REGISTER, true, on_iq}, {IQ_TO_ACCOUNT, TOK_NS_REGISTER, true, on_iq}, {0}};
+static void on_start(unsigned host)
+{
+    (void)host;
+    hosts++;
+}
+
+static void on_stop(unsigned host)
+{
+    (void)host;
+    if (--hosts == 0)
+        ip_table_clear(&recent);
+}
+
 static const struct hook_entry hooks[] = {ON(early_stanza, ANSWER, on_early), {0}};
 
-MODULE(mod_register) = {.name = "mod_register", .xep = "XEP-0077 2.4", .features = features, .iqs = iqs, .hooks = hooks};
+MODULE(mod_register) = {.name = "mod_register", .xep = "XEP-0077 2.4", .features = features, .iqs = iqs, .hooks = hooks,
+    .start = on_start, .stop = on_stop};

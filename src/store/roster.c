@@ -67,7 +67,7 @@ static struct roster_item *item_of(struct roster_item *from, struct roster_item 
 
 static void link_groups(struct rows *items, const struct rows *groups)
 {
-    struct roster_item *at = (struct roster_item *)(void *)items->rows, *end = at + items->n, *found;
+    struct roster_item *at = (struct roster_item *)(void *)items->rows, *end = items->n ? at + items->n : at, *found;
     const struct group_row *g = (const struct group_row *)(void *)groups->rows;
     struct str *names = ARENA_ARRAY(items->a, struct str, groups->n + 1);
 
