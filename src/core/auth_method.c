@@ -14,6 +14,9 @@ static const struct {
 } known[] = {
     {"internal", &auth_internal}, {"mnesia", &auth_internal}, {"sql", &auth_internal},
     {"external", &auth_external}, {"jwt", &auth_jwt},         {"anonymous", &auth_anonymous},
+#ifdef HAVE_LDAP
+    {"ldap", &auth_ldap},
+#endif
 };
 
 static const struct auth_backend *backend_named(struct str name)

@@ -38,6 +38,9 @@ struct auth_backend {
 };
 
 extern const struct auth_backend auth_internal, auth_external, auth_jwt, auth_anonymous;
+#ifdef HAVE_LDAP
+extern const struct auth_backend auth_ldap;
+#endif
 
 struct auth_method {
     const struct auth_backend *backend;

@@ -93,6 +93,16 @@ struct account *account_find(struct str user, struct str host)
     abort();
 }
 
+bool opt_is_set(const struct options *o, const char *name)
+{
+    abort();
+}
+
+const struct yaml *opt_node(const struct options *o, const char *name)
+{
+    abort();
+}
+
 /* --- what is counted, and held up --- */
 
 static unsigned reads, derivations;

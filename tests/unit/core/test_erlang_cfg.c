@@ -300,9 +300,9 @@ static void left_out(void **state)
     assert_true(has(&made, "mod_ping: {}"));
     assert_int_equal(c->listener_count, 0);
     config_release(&c);
-    made = convert(HOSTS "{auth_method, ldap}.\n");
-    assert_false(made.accepted); /* leaving it out would let in whom LDAP refuses */
-    assert_true(has(&made, "NOT USABLE YET") && has(&made, "auth_method:\n  - ldap\n"));
+    made = convert(HOSTS "{auth_method, pam}.\n");
+    assert_false(made.accepted); /* leaving it out would let in whom PAM refuses */
+    assert_true(has(&made, "NOT USABLE YET") && has(&made, "auth_method:\n  - pam\n"));
     made = convert("{loglevel, 4}.");
     assert_false(made.accepted);
 }
