@@ -11,6 +11,7 @@
 #include "core/auth_cache.h"
 #include "core/auth_internal.h"
 #include "core/auth_memo.h"
+#include "core/hooks.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
 #include "xmpp/jid.h"
@@ -401,6 +402,19 @@ static int register_at_home(void *arg, struct error *err)
     return rc;
 }
 
+static int known(const struct op *o, bool there) YIELDS;
+static int known(const struct op *o, bool there)
+{
+    const struct vhost *h = config_host(config_current(), o->host);
+    struct arena *a = arena_new();
+    struct known_event ev = {.account = jid_join(a, o->user, o->host, STR_NULL), .there = there};
+
+    if (h)
+        hook_run_account_known(h->index, &ev);
+    arena_release(&a);
+    return 0;
+}
+
 int auth_register(struct str host, struct str user, struct str password, struct error *err)
 {
     struct op o = {.host = host, .user = user, .password = password};
@@ -412,7 +426,8 @@ int auth_register(struct str host, struct str user, struct str password, struct 
         return -1;
     if (user.n > JID_PART_MAX)
         return err_set(err, ERR_JID_MALFORMED, "Malformed username");
-    return at_home(register_at_home, &o, ERR_UNCERTAIN, err);
+    int rc = at_home(register_at_home, &o, ERR_UNCERTAIN, err);
+    return rc == 0 ? known(&o, true) : rc;
 }
 
 /* Where it is first found; a method that knows the account but cannot change it does not hide one that can. */
@@ -499,7 +514,8 @@ int auth_remove(struct str host, struct str user, struct error *err)
 {
     struct op o = {.host = host, .user = user};
 
-    return at_home(remove_at_home, &o, ERR_UNCERTAIN, err);
+    int rc = at_home(remove_at_home, &o, ERR_UNCERTAIN, err);
+    return rc == 0 ? known(&o, false) : rc;
 }
 
 /* --- all of a host --- */
