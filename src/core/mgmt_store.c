@@ -269,7 +269,8 @@ static enum stanza_kind kind_of(struct str xml)
 
 static void fill_queue(struct mgmt *m, const struct returning *r)
 {
-    m->out = r->row.acked;
+    /* What was acknowledged before it was ever written is known by the number of what comes after it. */
+    m->out = r->first ? r->first->s.h - 1 : r->row.acked;
     for (const struct returned_stanza *it = r->first; it; it = it->next)
         mgmt_append(m, kind_of(it->s.xml), it->s.xml, (uint32_t)it->s.sent_s, NULL);
     for (struct mgmt_rec *rec = mgmt_first(m); rec; rec = mgmt_next(m, rec))

@@ -168,3 +168,27 @@ def test_without_a_copy(new_server):
     n = authenticated(server, s.bare.partition("@")[0], PASSWORD)
     assert local(resume(n, m.id, 1)) == "failed"
     n.drop()
+
+
+def test_written_after_much_that_never_was(new_server):
+    """What is acknowledged quickly is never written; the number of what is written must be right all the same."""
+    server = new_server(configure).start()
+    s, m = managed(server)
+    sender, sm = managed(server)
+    m.expect("r")
+    m.a(1)
+    for i in range(5):
+        sender.message(s.jid, f"quick {i}")
+        s.expect_message(f"quick {i}")
+        m.a(2 + i)
+    s.ping()
+    m.a(7)
+    m.acked_to(2)
+    sender.message(s.jid, "not seen")
+    sm.acked_to(7)
+    gone(server, "kill")
+    n, _ = back(server, s, m, 7)
+    assert text(n.expect_message()) == "not seen"
+    n.ping()
+    assert not [e for e in n.items if local(e) == "message"]
+    n.drop()
