@@ -274,6 +274,7 @@ void c2s_mgmt_resume(struct c2s *c, struct session *s, struct str before, struct
     c2s_bound(c);
     resend(m, c);
     mgmt_row_changed(m);
+    hook_run_session_resumed(s->account->host, &(struct session_event){.session = s});
 }
 
 static void not_found(struct c2s *c, bool old, struct str id, struct buf *out)

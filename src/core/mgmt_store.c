@@ -288,6 +288,7 @@ static void fill_session(struct session *s, const struct returning *r, const str
     s->carbons = number(el, "carbons");
     s->keeps_offline = number(el, "keeps");
     s->takes_offline = number(el, "takes");
+    s->offline_due = s->takes_offline; /* the server may have ended while they were coming */
     memcpy(m->id, r->row.id.p, r->row.id.n < MGMT_ID_LEN ? r->row.id.n : MGMT_ID_LEN);
     m->id[r->row.id.n < MGMT_ID_LEN ? r->row.id.n : MGMT_ID_LEN] = 0;
     m->in = m->handled = m->safe = r->row.handled;

@@ -48,6 +48,7 @@ struct session {
     bool carbons;              /* XEP-0280: wants copies */
     bool keeps_offline;        /* XEP-0013: asked about waiting messages, fetches them itself */
     bool takes_offline;        /* XEP-0160: was available with non-negative priority when presence last changed */
+    bool offline_due;          /* lost its stream while they were coming: the rest is due when it goes on */
     bool took;                 /* only while a message is being delivered: this one got it */
     char *presence;            /* text of the last available presence, without `to`; NULL when unavailable */
     uint32_t presence_len;

@@ -4,6 +4,7 @@
  * suspends.
  */
 #include "base/clock.h"
+#include "core/mgmt.h"
 #include "core/module.h"
 #include "core/session.h"
 
@@ -28,6 +29,8 @@ static void on_iq(struct iq *iq)
         iq_error(iq, ERR_FORBIDDEN, NULL); /* §4: only one's own; ejabberd answers a result and does nothing */
     else {
         x->carbons = enable;
+        if (x->mgmt)
+            mgmt_row_changed(x->mgmt);
         iq_result_empty(iq);
     }
 }

@@ -1,8 +1,9 @@
 /*
  * Offline messages, XEP-0160: keeps what no session took and delivers it, in order, to the session that next sends available
  * presence of non-negative priority. Both happen on the account's fiber, one after the other with its live messages, so that
- * none is overtaken or left behind. A message leaves the store only after the socket has taken it: a crash in between repeats
- * at most the last BATCH of them, with the same id and stamp, and loses none. What is kept is in mod/offline_rules.c, fetching
+ * none is overtaken or left behind. A message leaves the store only after the socket has taken it, or, with stream management,
+ * when the session's own copy is in the store or acknowledged: a crash in between repeats at most the last BATCH of them, with
+ * the same id and stamp, and loses none. What is kept is in mod/offline_rules.c, fetching
  * one by one (XEP-0013) in mod/offline_retrieval.c, cleaning up in mod/offline_purge.c. Runs on the account's home.
  */
 #include "mod/api/offline_parts.h"
@@ -10,11 +11,17 @@
 #include "base/log.h"
 #include "core/access.h"
 #include "core/auth.h"
+#include "core/mgmt.h"
 #include "mod/api/offline_rules.h"
+#include "rt/fiber.h"
 #include "store/spool.h"
 
 #define BATCH 64                 /* messages between two removals */
 #define BATCH_BYTES (256 * 1024) /* a client that reads slowly holds this much, not its whole queue */
+#define LOOK_MS 10
+#define SAFE_WAIT_MS 10000 /* the writer of the sessions' queues is never that far behind */
+#define STUCK_MS 60000     /* the others of the account do not wait for ever for one that does not acknowledge */
+#define ACK_WAIT_MS 5000   /* a client that acknowledges late is not waited for longer, as long as its queue has room */
 
 static const char no_session[] = "User session not found"; /* COMPAT(ejabberd): what is not kept is answered so */
 
@@ -127,9 +134,11 @@ struct session *offline_receiver_find(const struct offline_receiver *r)
 
 struct flood {
     struct offline_receiver to;
-    int64_t last;  /* sent up to this one */
+    int64_t last;    /* sent up to this one */
     size_t n, bytes; /* since the last removal */
-    bool failed;
+    unsigned unsafe; /* sent, and not in the store's copy of the session's queue yet */
+    uint32_t out;    /* the session's count when the last was sent */
+    bool managed, failed;
 };
 
 static struct session *receiver(const struct flood *f)
@@ -138,15 +147,77 @@ static struct session *receiver(const struct flood *f)
     return s && s->owner && session_available(s) && s->priority >= 0 ? s : NULL;
 }
 
-/* What the socket has taken leaves the store. */
+/* --- with stream management: the session answers for what it was given --- */
+
+static void on_safe(void *arg)
+{
+    struct flood *f = arg;
+    struct arena *a = f->to.arena;
+    f->unsafe--;
+    arena_release(&a);
+}
+
+static void send_managed(struct flood *f, struct session *s, struct stanza *st)
+{
+    f->managed = true;
+    f->unsafe++;
+    arena_hold(f->to.arena);
+    arena_on_release(st->arena, on_safe, f); /* core/mgmt.h: the queue holds it until it is safe */
+    session_send(s, st);
+    f->out = s->mgmt->out;
+}
+
+/* The session is over: what it had not acknowledged comes back through delivery (core/mgmt_end.c), and is not kept here as well. */
+static bool has_taken(const struct flood *f)
+{
+    const struct session *s = offline_receiver_find(&f->to);
+    const struct mgmt *m = s ? s->mgmt : NULL;
+    return !m || (m->kept ? f->unsafe == 0 : (int32_t)(mgmt_acked(m) - f->out) >= 0);
+}
+
+static bool wait_taken(struct flood *f) YIELDS;
+static bool wait_taken(struct flood *f)
+{
+    for (unsigned ms = 0; ms < SAFE_WAIT_MS && !has_taken(f); ms += LOOK_MS)
+        fiber_sleep(LOOK_MS);
+    return has_taken(f);
+}
+
+/* A queue longer than the client is allowed to have would end its session. */
+static bool is_behind(const struct flood *f, unsigned waited_ms)
+{
+    const struct session *s = offline_receiver_find(&f->to);
+    const struct mgmt *m = s && s->owner ? s->mgmt : NULL;
+    if (!m || m->n <= BATCH || waited_ms > STUCK_MS)
+        return false;
+    return waited_ms < ACK_WAIT_MS || m->n > m->max_n / 4 || m->queue.n - m->at > m->max_bytes / 4;
+}
+
+static void wait_acknowledged(struct flood *f) YIELDS;
+static void wait_acknowledged(struct flood *f)
+{
+    for (unsigned ms = 0; is_behind(f, ms); ms += LOOK_MS)
+        fiber_sleep(LOOK_MS);
+}
+
+/* --- */
+
+static bool is_handed_over(struct flood *f) YIELDS;
+static bool is_handed_over(struct flood *f)
+{
+    if (f->managed)
+        return wait_taken(f);
+    struct session *s = offline_receiver_find(&f->to);
+    return s && session_drain(s, 0);
+}
+
 static bool settle(struct flood *f) YIELDS;
 static bool settle(struct flood *f)
 {
-    struct session *s = offline_receiver_find(&f->to);
     uint64_t removed;
     if (f->n == 0)
         return true;
-    if (!s || !session_drain(s, 0)) {
+    if (!is_handed_over(f)) {
         f->failed = true;
         return false;
     }
@@ -158,6 +229,8 @@ static bool settle(struct flood *f)
         return false;
     }
     f->n = f->bytes = 0;
+    if (f->managed)
+        wait_acknowledged(f);
     return true;
 }
 
@@ -173,13 +246,14 @@ static bool deliver_one(const struct spool_message *m, void *arg)
     struct flood *f = arg;
     bool broken;
     struct session *s = receiver(f);
-    if (!s) {
-        f->failed = true;
+    if (!s)
         return false;
-    }
     struct stanza *st = offline_read(m, jid_to_bare(f->to.jid), (int64_t)clock_wall_s(), &broken);
     if (st) {
-        session_send(s, st);
+        if (s->mgmt)
+            send_managed(f, s, st);
+        else
+            session_send(s, st);
         stanza_end(&st);
     } else if (broken) {
         tell_broken(f, m->id);
@@ -199,6 +273,14 @@ static bool managed(const struct account *a)
     return false;
 }
 
+/* A resumed session sends no presence: it gets the rest anyway. */
+static void note_rest(const struct flood *f)
+{
+    struct session *s = offline_receiver_find(&f->to);
+    if (s && !s->owner)
+        s->offline_due = true;
+}
+
 static void deliver_all(struct account *a, void *arg) YIELDS;
 static void deliver_all(struct account *a, void *arg)
 {
@@ -212,8 +294,17 @@ static void deliver_all(struct account *a, void *arg)
         }
         if (!f->failed)
             settle(f);
+        note_rest(f);
     }
     arena_release(&mem);
+}
+
+static void start(struct session *s)
+{
+    struct arena *a = arena_new();
+    struct flood *f = ARENA_NEW(a, struct flood);
+    offline_receiver_init(&f->to, a, s);
+    account_in_turn(s->account, deliver_all, f);
 }
 
 static enum hook_verdict on_presence(struct presence_event *e)
@@ -221,12 +312,44 @@ static enum hook_verdict on_presence(struct presence_event *e)
     struct session *s = e->session;
     bool takes = e->available && s->priority >= 0, took = s->takes_offline;
     s->takes_offline = takes;
-    if (!takes || took || s->keeps_offline)
+    if (takes && !took && !s->keeps_offline)
+        start(s);
+    return HOOK_PASS;
+}
+
+/* What came between losing the stream and the end of its delivery, or, in a session of before a restart, before that. */
+static enum hook_verdict on_resumed(struct session_event *e)
+{
+    struct session *s = e->session;
+    bool due = s->offline_due || !s->takes_offline;
+    if (!session_available(s) || s->priority < 0 || s->keeps_offline || !due)
         return HOOK_PASS;
-    struct arena *a = arena_new();
-    struct flood *f = ARENA_NEW(a, struct flood);
-    offline_receiver_init(&f->to, a, s);
-    account_in_turn(s->account, deliver_all, f);
+    s->offline_due = false;
+    s->takes_offline = true;
+    start(s);
+    return HOOK_PASS;
+}
+
+/* --- forged delays --- */
+
+static bool is_forged_delay(struct stanza *s, const struct xml_el *el)
+{
+    struct jid from;
+    if (el->tok != TOK_delay || el->ns != TOK_NS_DELAY || !jid_parse(s->arena, xml_attr_get(el, TOK_from), &from))
+        return false;
+    return !from.user_len && config_host(config_current(), jid_host(from));
+}
+
+/* Only this server says what it delayed, and one that comes back (core/mgmt_end.c) keeps what it said (XEP-0203 §5). */
+static enum hook_verdict on_sent(struct stanza_event *e)
+{
+    if (e->stanza->kind != STANZA_MESSAGE)
+        return HOOK_PASS;
+    for (struct xml_el *el = xml_first(e->stanza->el), *next; el; el = next) {
+        next = xml_next(el);
+        if (is_forged_delay(e->stanza, el))
+            xml_remove(e->stanza->el, el);
+    }
     return HOOK_PASS;
 }
 
@@ -235,7 +358,8 @@ static enum hook_verdict on_presence(struct presence_event *e)
 static const char *const features[] = {"msgoffline", "http://jabber.org/protocol/offline", NULL};
 static const struct iq_entry iqs[] = {{IQ_TO_ACCOUNT, TOK_NS_OFFLINE, true, offline_on_iq}, {0}};
 static const struct hook_entry hooks[] = {
-    ON(message_undelivered, STORE, on_undelivered), ON(session_presence, STATE, on_presence), {0}};
+    ON(stanza_sent, FILTER, on_sent), ON(message_undelivered, STORE, on_undelivered), ON(session_presence, STATE, on_presence),
+    ON(session_resumed, STATE, on_resumed), {0}};
 
 MODULE(mod_offline) = {
     .name = "mod_offline", .xep = "XEP-0160 1.0.1", .features = features, .account_features = features, .iqs = iqs,

@@ -61,10 +61,9 @@ static struct xml_el *own_delay(const struct xml_el *el, struct str host)
 void offline_write(struct buf *out, const struct stanza *s, struct str host, uint64_t wall_us)
 {
     struct arena *a = arena_new();
-    struct xml_el *el = xml_copy(a, s->el), *forged;
-    while ((forged = own_delay(el, host)))
-        xml_remove(el, forged);
-    add_delay(a, el, host, clock_format(a, wall_us, true));
+    struct xml_el *el = xml_copy(a, s->el);
+    if (!own_delay(el, host))
+        add_delay(a, el, host, clock_format(a, wall_us, true));
     xml_write_addressed(out, el, TOK_NONE, jid_full(s->from), jid_full(s->to));
     arena_release(&a);
 }

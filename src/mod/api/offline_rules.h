@@ -17,7 +17,7 @@ enum offline_empty {
 
 /* Should it wait for its receiver? `groupchat`: those of rooms too. */
 bool offline_wants(const struct stanza *s, enum offline_empty empty, bool groupchat);
-/* The text to keep: with both addresses, and <delay/> of `host` (XEP-0203) in place of whatever claims to come from there. */
+/* The text to keep: with both addresses, and <delay/> of `host` (XEP-0203) unless it was delayed here before. */
 void offline_write(struct buf *out, const struct stanza *s, struct str host, uint64_t wall_us);
 /*
  * A kept message as it is delivered now, in an arena of its own: its delay is there, what is left of its time is said. NULL: its
