@@ -192,7 +192,7 @@ static int framing(const struct http_conn *h)
 {
     const struct incoming *in = h->in;
     unsigned lengths = 0, codings = 0;
-    bool chunked = true;
+    bool chunked = true, chunked_last = true;
     for (unsigned i = 0; i < in->count; i++) {
         struct str name = span_str(in, in->headers[i][0]);
         if (!is_token(name))
@@ -201,10 +201,15 @@ static int framing(const struct http_conn *h)
             lengths++;
         } else if (str_ieq_ascii(name, S("Transfer-Encoding"))) {
             codings++;
-            chunked = str_ieq_ascii(str_trim(span_str(in, in->headers[i][1])), S("chunked"));
+            struct str all = str_trim(span_str(in, in->headers[i][1])), rest = all, last = STR_NULL;
+            while (str_split(&rest, ',', &last))
+                ;
+            chunked = str_ieq_ascii(all, S("chunked"));
+            chunked_last = str_ieq_ascii(str_trim(last), S("chunked"));
         }
     }
-    if (lengths + codings > 1 || (codings && h->machine.http_minor == 0))
+    /* §6.3: a body whose last coding is another one has no end that can be told */
+    if (lengths + codings > 1 || (codings && h->machine.http_minor == 0) || !chunked_last)
         return 400;
     return chunked ? 0 : 501;
 }

@@ -285,7 +285,9 @@ static void malformed_client(struct bed *b)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         refused(b, bad[i], 400);
     refused(b, "GET / HTTP/2.0\r\n\r\n", 505);
-    refused(b, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 501);
+    refused(b, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 400);
+    refused(b, "POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n", 400);
+    refused(b, "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501);
     CHECK(__atomic_load_n(&handled, __ATOMIC_ACQUIRE) == 0);
 }
 
