@@ -1,5 +1,6 @@
 """slixmpp, as a client people use: it logs in over STARTTLS and direct TLS and talks."""
 import asyncio
+import inspect
 import ssl
 
 import pytest
@@ -31,8 +32,16 @@ class Client(slixmpp.ClientXMPP):
     def future(self):
         return self.loop.create_future()
 
+    def dial(self, address, direct=False):
+        """slixmpp 1.8 is told with the call which TLS to use, 1.10 before it."""
+        if "use_ssl" in inspect.signature(self.connect).parameters:
+            self.connect(address, use_ssl=direct, force_starttls=not direct, disable_starttls=direct)
+        else:
+            self.enable_direct_tls, self.enable_starttls, self.enable_plaintext = direct, not direct, False
+            self.connect(*address)
+
     async def enter(self, address, direct=False):
-        self.connect(address, use_ssl=direct, force_starttls=not direct, disable_starttls=direct)
+        self.dial(address, direct)
         await wait(self.started)
         self.send_presence()
         await self.own_presence()
@@ -118,7 +127,7 @@ def test_wrong_password(server, run):
     async def fail():
         c = Client(f"{name}@localhost/x")
         c.password = c.credentials["password"] = "wrong"
-        c.connect(server.c2s)
+        c.dial(server.c2s)
         await wait(c.failed)
         c.abort()
 

@@ -35,7 +35,7 @@ def test_comes_back_after_a_lost_connection(server, run):  # noqa: F811
         await wait(a.gone)
         for i in range(3):
             b.send_message(full, f"while away {i}", mtype="chat")
-        a.connect(server.c2s, use_ssl=False, force_starttls=True, disable_starttls=False)
+        a.dial(server.c2s)
         await wait(a.resumed)
         assert [(await wait(a.inbox.get()))["body"] for _ in range(3)] == [f"while away {i}" for i in range(3)]
         assert a.boundjid.full == full
