@@ -641,7 +641,7 @@ def test_requests_of_doubtful_length(server, data):
 def test_lengths_that_are_fine(server):
     for data in (post(LENGTH, b"Connection: close"), post(b"Transfer-Encoding: Chunked", b"Connection: close", body=CHUNKED),
                  post(b"Transfer-Encoding: chunked", b"Connection: close", body=b"1;ext=\"x\"\r\n{\r\n%x\r\n" % (len(BODY) - 1) + BODY[1:]
-                      + b"\r\n00\r\nContent-Length: 5\r\n\r\n"),
+                      + b"\r\n00\r\nX-Trailer: 5\r\n\r\n"),
                  post(b"content-LENGTH:%d" % len(BODY), b"Connection: close"), post(LENGTH, version=b"1.0")):
         got = raw(server, data)
         assert statuses(got) == [200] and got.endswith(b"\r\n\r\n1")
