@@ -75,7 +75,8 @@ static void one_command(struct buf *out, const struct command *cmd, unsigned lan
 void doc_markdown_commands(struct buf *out, unsigned languages, doc_filter_fn filter, void *arg)
 {
     buf_printf(out, "# API Reference\n\nThe administration commands of cjabberd %s, which are those of ejabberd %s. "
-                    "Commands that %s changed carry the mark%s.\n\n\n\n", server_own_version(), server_version(), server_version(), MARK);
+                    "Commands that %s changed carry the mark%s.\n\n\n\n",
+               server_own_version(), server_version(), server_version(), MARK);
     for (size_t i = 0; i < command_count(); i++) {
         const struct command *cmd = command_at(i);
         if (doc_shown(cmd) && (!filter || filter(cmd, arg)))

@@ -34,7 +34,8 @@ static int check_store(const struct config *c, const struct vhost *h, struct err
     struct str type = opt_str(h->options, "sql_type");
     bool sql = str_eq(opt_str(h->options, "default_db"), S("sql"));
     bool sql_accounts = lists(h->options, "auth_method", S("sql"));
-    bool accounts = sql_accounts || lists(h->options, "auth_method", S("mnesia")) || lists(h->options, "auth_method", S("internal"));
+    bool accounts = sql_accounts || lists(h->options, "auth_method", S("mnesia")) ||
+                    lists(h->options, "auth_method", S("internal"));
     if ((accounts && sql_accounts != global_sql) || sql != global_sql)
         return err_set(err, ERR_CONFIG, "host %.*s: all data of all hosts is in one place for now: set default_db to 'sql' for "
                                         "everything, or leave it and auth_method out", STR_ARG(h->name));
