@@ -209,14 +209,19 @@ static void end_session(struct session *s, enum kick_kind kind, struct str reaso
         session_close(&s, "kicked");
 }
 
+/* An account that is only being told something has no session. */
+static struct session *first_session(struct account *a)
+{
+    return list_empty(&a->sessions) ? NULL : LIST_ENTRY(a->sessions.next, struct session, link);
+}
+
 static int kick_account(void *arg, struct error *err)
 {
     struct account_call *c = arg;
     struct account *a = account_find(c->user, c->host);
     (void)err;
     while (a) {
-        struct session *victim = c->resource.n ? session_find(a, c->resource)
-                                               : LIST_ENTRY(a->sessions.next, struct session, link);
+        struct session *victim = c->resource.n ? session_find(a, c->resource) : first_session(a);
         if (!victim || victim->closing)
             break;
         end_session(victim, c->kind, c->reason);
