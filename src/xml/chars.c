@@ -3,6 +3,7 @@
  */
 #include "base/utf8.h"
 #include "xml/scan.h"
+#include "xml/writer.h"
 
 #define N XML_C_NAME
 #define B (XML_C_NAME | XML_C_START)
@@ -97,4 +98,18 @@ bool xml_ncname(struct str s)
         i += (size_t)n;
     }
     return s.n > 0;
+}
+
+bool xml_text_ok(struct str s)
+{
+    if (!utf8_valid(s))
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char ch = (unsigned char)s.p[i];
+        if (ch < 0x20 && ch != '\t' && ch != '\n' && ch != '\r')
+            return false;
+        if (ch == 0xef && s.n - i >= 3 && (unsigned char)s.p[i + 1] == 0xbf && (unsigned char)s.p[i + 2] >= 0xbe)
+            return false;
+    }
+    return true;
 }

@@ -2,27 +2,12 @@
 #include "admin/command.h"
 
 #include "base/rand.h"
-#include "base/utf8.h"
 #include "core/account.h"
 #include "core/router.h"
 #include "xml/stream.h"
+#include "xml/writer.h"
 
 #define ID_CHARS 16
-
-/* Characters that XML 1.0 §2.2 allows; anything else would end the receiver's stream. */
-static bool xml_text_ok(struct str s)
-{
-    if (!utf8_valid(s))
-        return false;
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char ch = (unsigned char)s.p[i];
-        if (ch < 0x20 && ch != '\t' && ch != '\n' && ch != '\r')
-            return false;
-        if (ch == 0xef && s.n - i >= 3 && (unsigned char)s.p[i + 1] == 0xbf && (unsigned char)s.p[i + 2] >= 0xbe)
-            return false;
-    }
-    return true;
-}
 
 /* --- send_message --- */
 

@@ -3,6 +3,7 @@
 
 #include "core/config.h"
 #include "mod/api/vcard.h"
+#include "xml/writer.h"
 #include "xmpp/dataform.h"
 
 #define OWNER T_BINARY("user", "Name of the account"), T_BINARY("host", "Its virtual host")
@@ -238,6 +239,12 @@ static int bad_name(struct cmd_call *c, const char *arg)
                        STR_ARG(arg_str(c, arg)));
 }
 
+/* The reference cannot store some of it either; replaced characters would be a lie. */
+static int bad_text(struct cmd_call *c, const char *arg)
+{
+    return cmd_fail(c, ERR_INTERNAL, "%s: the text has characters that XML does not allow", arg);
+}
+
 static int set_vcard(struct cmd_call *c) YIELDS;
 static int set_vcard(struct cmd_call *c)
 {
@@ -247,6 +254,8 @@ static int set_vcard(struct cmd_call *c)
         return -1;
     if (!name_ok(name))
         return bad_name(c, "name");
+    if (!xml_text_ok(text))
+        return bad_text(c, "content");
     put_texts(c->arena, ch.vcard, name, &text, 1);
     return change_end(c, &ch);
 }
@@ -262,6 +271,9 @@ static int set_parts(struct cmd_call *c, const struct str *texts, size_t n)
         return bad_name(c, "name");
     if (!name_ok(part))
         return bad_name(c, "subname");
+    for (size_t i = 0; i < n; i++)
+        if (!xml_text_ok(texts[i]))
+            return bad_text(c, "content");
     put_texts(c->arena, field_of(c->arena, ch.vcard, name, part), is_telephone(name) ? S("NUMBER") : part, texts, n);
     return change_end(c, &ch);
 }
@@ -292,6 +304,8 @@ static int set_nickname(struct cmd_call *c)
     struct str nick = arg_str(c, "nickname");
     if (change_begin(c, &ch, true) < 0)
         return -1;
+    if (!xml_text_ok(nick))
+        return bad_text(c, "nickname");
     put_texts(c->arena, ch.vcard, S("NICKNAME"), &nick, 1);
     return change_end(c, &ch);
 }

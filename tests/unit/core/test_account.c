@@ -277,6 +277,26 @@ static void session_without_stream(void **state)
     im_run(CONFIG, streamless_body, NULL);
 }
 
+/* Such an account is in the table while a stanza for it is at work. */
+static void sessionless_body(void *arg)
+{
+    struct arena *a = arena_new();
+    const char *ann = home_at(a, 0, "ann", "a.example");
+    struct error err = ERROR_INIT;
+    struct str user = str_n(ann, strcspn(ann, "@"));
+    unsigned n = 7;
+    struct account *pinned = account_pin(0, jid_join(a, user, S("a.example"), STR_NULL));
+    CHECK_INT(account_kick(user, S("a.example"), STR_NULL, KICK_ADMIN, STR_NULL, &n, &err), 0);
+    CHECK_INT(n, 0);
+    account_unpin(pinned);
+    arena_release(&a);
+}
+
+static void kick_of_an_account_without_sessions(void **state)
+{
+    im_run(CONFIG, sessionless_body, NULL);
+}
+
 /* --- counters through changes of the configuration --- */
 
 static int install(void *arg, struct error *err)
@@ -523,6 +543,7 @@ int main(void)
         cmocka_unit_test(lost_sessions),
         cmocka_unit_test(ended_by_a_hook),
         cmocka_unit_test(session_without_stream),
+        cmocka_unit_test(kick_of_an_account_without_sessions),
         cmocka_unit_test(counters_follow_the_configuration),
         cmocka_unit_test(lists_and_counts),
         cmocka_unit_test(kicks),
