@@ -1,7 +1,8 @@
 /*
- * Online accounts of this shard: the table of bare JIDs, their sessions, opening and closing them, and presence
- * broadcast among an account's own resources (RFC 6121 §4). Owned by the home shard; nothing here suspends.
- * Delivery rules are in core/deliver.c, questions from other shards in core/account_query.c. No rosters here.
+ * Online accounts of this shard: the table of bare JIDs, their sessions, opening and closing them, and their presence
+ * (RFC 6121 §4) among an account's own resources. Owned by the home shard; nothing here suspends. Delivery rules are in
+ * core/deliver.c, questions from other shards in core/account_query.c, rosters and contacts in core/roster.c and
+ * core/presence.c.
  */
 #include "base/clock.h"
 #include "base/hash.h"
@@ -9,6 +10,8 @@
 #include "core/c2s.h"
 #include "core/mgmt.h"
 #include "core/module.h"
+#include "core/presence.h"
+#include "core/roster.h"
 #include "core/router.h"
 #include "core/session_table.h"
 #include "rt/shard.h"
@@ -129,6 +132,7 @@ static void forget_unused(struct account *a)
     if (!list_empty(&a->sessions) || a->pins)
         return;
     map_del(&table.accounts, &a->node);
+    account_roster_free(a);
     free_later(a);
 }
 
@@ -273,6 +277,16 @@ static int8_t parse_priority(const struct stanza *p)
     return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
 }
 
+static void go_unavailable(struct session *s, const struct stanza *p, bool was)
+{
+    if (was) {
+        broadcast_own(s, p);
+        drop_presence(s);
+        presence_to_contacts(s, p);
+    }
+    presence_end_directed(s, p, was);
+}
+
 void session_restore_presence(struct session *s, const struct stanza *p)
 {
     s->show = (uint8_t)parse_show(p);
@@ -292,9 +306,11 @@ void session_presence(struct session *s, struct stanza *p)
         if (!was)
             introduce_others(s);
         broadcast_own(s, p);
-    } else if (was) {
-        broadcast_own(s, p);
-        drop_presence(s);
+        presence_to_contacts(s, p);
+        if (!was && session_available(s))
+            presence_probe_contacts(s);
+    } else {
+        go_unavailable(s, p, was);
     }
     hook_run_session_presence(s->account->host, &ev);
 }
@@ -305,10 +321,11 @@ static void announce_gone(struct session *s, const char *reason)
     struct stanza *p = stanza_new(STANZA_PRESENCE, ST_UNAVAILABLE, session_jid(s), jid_to_bare(session_jid(s)));
     if (reason)
         xml_add_leaf(p->arena, p->el, TOK_status, str_of(reason));
+    bool was = s->show != SHOW_UNAVAILABLE;
     struct presence_event ev = {.session = s, .presence = p, .was_available = true, .available = false};
-    drop_presence(s);
-    broadcast_own(s, p);
-    hook_run_session_presence(s->account->host, &ev);
+    go_unavailable(s, p, was);
+    if (was)
+        hook_run_session_presence(s->account->host, &ev);
     stanza_end(&p);
 }
 
@@ -319,6 +336,7 @@ static void leave_tables(struct session *s)
     list_del(&s->link);
     list_del(&s->all);
     forget_presence(s);
+    presence_directed_free(s);
     free_later(s);
     forget_unused(a);
 }
@@ -332,7 +350,7 @@ void session_close(struct session **sp, const char *reason)
     s->closing = true;
     hook_run_session_closed(s->account->host, &(struct session_event){.session = s, .reason = reason});
     s->owner = NULL;
-    if (s->show != SHOW_UNAVAILABLE)
+    if (s->show != SHOW_UNAVAILABLE || s->directed)
         announce_gone(s, reason);
     struct mgmt *m = s->mgmt;
     unsigned host = s->account->host;

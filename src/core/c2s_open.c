@@ -88,22 +88,29 @@ static void features_before_auth(struct c2s *c, struct buf *b)
         buf_add_str(b, S("<register xmlns='http://jabber.org/features/iq-register'/>"));
 }
 
-static void features_after_auth(struct c2s *c, struct buf *b)
+/* RFC 6121 §2.6.1, §3.4.1. */
+static void add_roster_features(struct c2s *c, struct buf *b)
 {
-    buf_add_str(b, S("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
-                     "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"));
-    c2s_mgmt_features(c, b);
-    c2s_csi_features(c, b);
+    const struct options *roster = config_module(c2s_vhost(c), S("mod_roster"));
+    if (roster && opt_bool(roster, "versioning"))
+        buf_add_str(b, S("<ver xmlns='urn:xmpp:features:rosterver'/>"));
+    if (roster)
+        buf_add_str(b, S("<sub xmlns='urn:xmpp:features:pre-approval'/>"));
 }
 
 void c2s_send_features(struct c2s *c)
 {
     struct buf *b = conn_out_begin(c->conn);
     buf_add_str(b, S("<stream:features>"));
-    if (c->login->authenticated)
-        features_after_auth(c, b);
-    else
+    if (c->login->authenticated) {
+        buf_add_str(b, S("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
+                         "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"));
+        c2s_mgmt_features(c, b);
+        c2s_csi_features(c, b);
+        add_roster_features(c, b);
+    } else {
         features_before_auth(c, b);
+    }
     buf_add_str(b, S("</stream:features>"));
     conn_out_end(c->conn);
 }

@@ -6,9 +6,12 @@
 #include "base/rand.h"
 #include "core/access.h"
 #include "core/c2s_stream.h"
+#include "core/presence.h"
+#include "core/roster.h"
 #include "core/mgmt.h"
 #include "core/router.h"
 #include "core/server.h"
+#include "core/subscribe.h"
 #include "xml/writer.h"
 #include <stdlib.h>
 
@@ -132,26 +135,60 @@ static bool pass_hooks(struct c2s *c, struct stanza **sp)
     return false;
 }
 
+/* After a suspension: an injected stanza does not keep its stream. */
+static struct session *sender_of(const struct stanza *s)
+{
+    struct account *a = account_find(jid_user(s->from), jid_host(s->from));
+    struct session *x = a ? session_find(a, jid_res(s->from)) : NULL;
+    return x && !x->closing ? x : NULL;
+}
+
+/* The roster says who gets it: it has to be there, now and when the session ends. */
+static void own_presence(struct session *x, struct stanza **sp) YIELDS;
+static void own_presence(struct session *x, struct stanza **sp)
+{
+    struct stanza *s = *sp;
+    if (account_roster_load(x->account) != STORE_OK) {
+        router_bounce(sp, ERR_UNAVAILABLE, "Database failure");
+        return;
+    }
+    x = sender_of(s);
+    bool first = x && s->type == ST_AVAILABLE && !session_available(x);
+    if (x)
+        session_presence(x, s);
+    if (first && !x->closing)
+        presence_waiting_requests(x->account, jid_res(s->from));
+    stanza_end(sp);
+}
+
+static void directed_presence(struct c2s *c, struct stanza **sp) YIELDS;
+static void directed_presence(struct c2s *c, struct stanza **sp)
+{
+    struct stanza *s = *sp;
+    if (stanza_is_subscription(s) && subscribe_has_rules(c->session->account))
+        subscribe_send(c->session->account, sp);
+    else if (presence_directed(c->session, s))
+        router_route_waiting(sp);
+    else
+        router_bounce(sp, ERR_NOT_ALLOWED, "Directed presence was sent to too many");
+}
+
 static void route(struct c2s *c, struct stanza **sp) YIELDS;
 static void route(struct c2s *c, struct stanza **sp)
 {
     struct stanza *s = *sp;
-    if (is_session_request(s)) {
+    if (is_session_request(s))
         answer_session(c, sp);
-    } else if (!pass_hooks(c, sp)) {
+    else if (!pass_hooks(c, sp))
         return;
-    } else if (s->kind == STANZA_PRESENCE && !jid_present(s->to)) {
-        if (s->type == ST_AVAILABLE || s->type == ST_UNAVAILABLE)
-            session_presence(c->session, s);
-        stanza_end(sp);
-    } else {
+    else if (s->kind != STANZA_PRESENCE)
         router_route_waiting(sp);
-    }
-}
-
-static bool is_subscription(const struct stanza *s)
-{
-    return s->kind == STANZA_PRESENCE && s->type >= ST_SUBSCRIBE && s->type <= ST_UNSUBSCRIBED;
+    else if (jid_present(s->to))
+        directed_presence(c, sp);
+    else if (s->type == ST_AVAILABLE || s->type == ST_UNAVAILABLE)
+        own_presence(c->session, sp);
+    else
+        stanza_end(sp);
 }
 
 void c2s_stanza(struct c2s *c, struct stanza **sp)
@@ -169,7 +206,7 @@ void c2s_stanza(struct c2s *c, struct stanza **sp)
         return;
     }
     s->from = jid_copy(s->arena, session_jid(c->session)); /* the stanza may outlive the session */
-    if (is_subscription(s))
+    if (stanza_is_subscription(s))
         s->from = jid_to_bare(s->from); /* RFC 6121 §3.1.2: it is the account that asks */
     if (!read_to(s)) {
         answer_malformed(c, s, bad_attr(s, "to", false));

@@ -1,11 +1,13 @@
 /*
- * Stanzas at the home of the account they are for: the rules of RFC 6121 §8.5 that need no roster. Runs on the home shard, on a
- * fiber for each account that has something to receive. Who is entitled to presence comes with rosters.
+ * Stanzas at the home of the account they are for: the rules of RFC 6121 §8.5. Runs on the home shard, on a fiber for each
+ * account that has something to receive. What subscriptions and probes do is in core/subscribe.c and core/presence.c.
  */
 #include "base/mem.h"
 #include "core/module.h"
+#include "core/presence.h"
 #include "core/router.h"
 #include "core/session.h"
+#include "core/subscribe.h"
 #include "rt/fiber.h"
 #include <stdlib.h>
 
@@ -109,17 +111,21 @@ static void receive_message(struct account *a, struct stanza **sp)
         undelivered(a, sp);
 }
 
+static void receive_presence(struct account *a, struct stanza **sp) YIELDS;
 static void receive_presence(struct account *a, struct stanza **sp)
 {
     struct stanza *s = *sp;
     if (s->type == ST_PROBE) {
-        stanza_end(sp); /* without a roster nobody is entitled to an answer */
+        presence_answer_probe(a, s);
+    } else if (stanza_is_subscription(s) && subscribe_has_rules(a)) {
+        subscribe_receive(a, sp);
         return;
-    }
-    if (jid_is_bare(s->to))
+    } else if (jid_is_bare(s->to)) {
         deliver_to_all(a, s, true);
-    else {
+    } else {
         struct session *x = session_find(a, jid_res(s->to));
+        if (x && s->type == ST_ERROR)
+            presence_directed_failed(x, s->from);
         if (x)
             session_send(x, s);
     }

@@ -8,6 +8,7 @@
 #include "core/auth.h"
 #include "core/mgmt.h"
 #include "core/module.h"
+#include "core/roster.h"
 #include "core/session.h"
 #include "rt/fiber.h"
 #include "rt/mailbox.h"
@@ -34,8 +35,8 @@ static struct str describe(struct arena *a, const struct mgmt *m)
 {
     const struct session *s = m->session;
     return arena_printf(a, "<session xmlns='jabber:client' ns='%d' wait='%u' had='%d' carbons='%d' keeps='%d' "
-                        "takes='%d'>%.*s</session>", m->old_ns ? 2 : 3, m->resume_s, s->had_presence, s->carbons, s->keeps_offline,
-                        s->takes_offline, (int)s->presence_len, s->presence ? s->presence : "");
+                        "takes='%d' roster='%d'>%.*s</session>", m->old_ns ? 2 : 3, m->resume_s, s->had_presence, s->carbons,
+                        s->keeps_offline, s->takes_offline, s->interested, (int)s->presence_len, s->presence ? s->presence : "");
 }
 
 static int64_t expires(const struct mgmt *m)
@@ -285,6 +286,7 @@ static void fill_session(struct session *s, const struct returning *r, const str
     const struct module *mod = module_find(S("mod_stream_mgmt"));
     const struct options *o = mod && module_loaded(s->account->host, mod) ? module_options(s->account->host, mod) : NULL;
     s->had_presence = number(el, "had");
+    s->interested = number(el, "roster");
     s->carbons = number(el, "carbons");
     s->keeps_offline = number(el, "keeps");
     s->takes_offline = number(el, "takes");
@@ -350,6 +352,8 @@ static int come_home(void *arg, struct error *err)
     mgmt_detach(s);
     timer_arm(&m->timer, (uint64_t)time_left(r, whole) * 1000);
     session_opened(s);
+    if (m->session)
+        account_roster_load(m->session->account); /* whoever is available has it: it says who is told of the end */
     if (m->session)
         restore_presence(m->session, r->arena, el);
     mgmt_release(&m);

@@ -1,11 +1,11 @@
 /*
- * Last Activity, XEP-0012: server uptime for the domain, idle time of accounts for their owner. Keeps when a session ended and
- * its last words in the table `last` (also what the command get_last reads). Contacts may ask once there are rosters.
+ * Last Activity, XEP-0012: server uptime for the domain, idle time of accounts for their owner and for who may see their presence
+ * (§8). Keeps when a session ended and its last words in the table `last` (also what the command get_last reads).
  */
 #include "base/clock.h"
 #include "core/module.h"
+#include "core/roster.h"
 #include "core/server.h"
-#include "core/session.h"
 #include "store/last.h"
 
 static void answer(struct iq *iq, uint64_t seconds, struct str words)
@@ -52,12 +52,14 @@ static void on_account(struct iq *iq)
 {
     if (refuse_set(iq))
         return;
-    if (!jid_bare_eq(iq->stanza->from, iq->stanza->to))
+    struct account *a = account_pin(iq->host, iq->stanza->to);
+    if (!account_shows_presence_to(a, iq->stanza->from))
         iq_error(iq, ERR_SUBSCRIPTION_REQUIRED, "Not subscribed");
-    else if (account_find(jid_user(iq->stanza->to), jid_host(iq->stanza->to)))
+    else if (!list_empty(&a->sessions))
         answer(iq, 0, STR_NULL);
     else
         answer_offline(iq);
+    account_unpin(a);
 }
 
 /* Going offline, with the words of the unavailable presence (none when the server speaks for a lost session). */

@@ -1,8 +1,13 @@
 /*
- * Commands of the tag roster. They change the side of a local account only and tell its connected clients; the other side is not
- * asked and has no say.
+ * Commands of the tag roster that concern one account. They change the side of a local account only and tell its connected
+ * clients; the other side is not asked and has no say. Those for many accounts are in roster_many.c. All wait for the store.
  */
 #include "admin/command.h"
+
+#include "core/config.h"
+#include "core/subscribe.h"
+
+#include <stdlib.h>
 
 #define LOCAL T_BINARY("localuser", "Name of the account that the roster belongs to"), T_BINARY("localhost", "Its virtual host")
 #define CONTACT T_BINARY("user", "Name of the contact"), T_BINARY("host", "Host of the contact")
@@ -10,9 +15,118 @@
 #define NICK T_BINARY("nick", "What the contact is called in this roster")
 #define SUBS T_BINARY("subs", "Subscription: `none`, `from`, `to` or `both`; `remove` takes the contact out")
 #define OLD_HOSTS RENAMES({"localserver", "localhost"}, {"server", "host"})
-#define FILE_HELP "Full path of the file with contacts"
+
+/* --- whose --- */
+
+/* The account that the call is about, pinned; NULL with a failure set. COMPAT(ejabberd): it need not exist. */
+static struct account *owner_of(struct cmd_call *c, const char *user_arg, const char *host_arg, const char *words)
+{
+    struct str user, host;
+    if (!arg_user(c, user_arg, &user) || !arg_host(c, host_arg, &host)) {
+        cmd_fail_as(c, ERR_BAD_ARGUMENT, FAIL_THROWN, QUOTE_TEXT, "error", "Invalid %s", words);
+        return NULL;
+    }
+    const struct vhost *h = config_host(config_current(), host);
+    if (!h || !roster_on(h->index)) {
+        cmd_fail(c, ERR_INTERNAL, h ? "mod_roster is not loaded on %.*s" : "host %.*s is not served", STR_ARG(host));
+        return NULL;
+    }
+    return account_pin(h->index, jid_join(c->arena, user, host, STR_NULL));
+}
+
+static bool contact_of(struct cmd_call *c, struct jid *out)
+{
+    struct str user, host;
+    if (arg_user(c, "user", &user) && arg_host(c, "host", &host) && jid_make(c->arena, user, host, STR_NULL, out))
+        return true;
+    cmd_fail_as(c, ERR_BAD_ARGUMENT, FAIL_THROWN, QUOTE_TEXT, "error", "Invalid 'user'/'server'");
+    return false;
+}
+
+static int finish(struct cmd_call *c, enum store_rc rc)
+{
+    struct error err = ERROR_INIT;
+    if (rc == STORE_OK || rc == STORE_NONE)
+        return 0;
+    if (rc == STORE_REFUSED || rc == STORE_LIMIT) {
+        cmd_code(c, false);
+        cmd_reason(c, rc == STORE_LIMIT ? "the roster is full" : "the texts cannot be stored");
+        return 0;
+    }
+    store_error(rc, "roster", &err);
+    return cmd_fail_error(c, &err);
+}
 
 /* --- one item --- */
+
+static struct str *group_list(struct cmd_call *c, size_t *n_out)
+{
+    const struct value *v = arg_value(c, "groups");
+    struct str *groups = ARENA_ARRAY(c->arena, struct str, v->n + 1);
+    for (size_t i = 0; i < v->n; i++)
+        groups[i] = v->items[i].s;
+    *n_out = v->n;
+    return groups;
+}
+
+static bool fits(struct cmd_call *c, const struct roster_item *i)
+{
+    bool ok = i->nick.n <= ROSTER_TEXT_MAX && i->n_groups <= ROSTER_GROUPS_MAX;
+    for (size_t g = 0; ok && g < i->n_groups; g++)
+        ok = i->groups[g].n <= ROSTER_TEXT_MAX;
+    if (ok)
+        return true;
+    cmd_code(c, false);
+    cmd_reason(c, "at most %d groups, and %d bytes for the nick and each of them", ROSTER_GROUPS_MAX, ROSTER_TEXT_MAX);
+    return false;
+}
+
+static int add_rosteritem(struct cmd_call *c) YIELDS;
+static int add_rosteritem(struct cmd_call *c)
+{
+    struct account *a = owner_of(c, "localuser", "localhost", "'localuser'/'localserver'");
+    struct str subs = arg_str(c, "subs");
+    struct roster_item i = {.nick = arg_str(c, "nick"), .ask = ROSTER_ASK_NONE};
+    struct jid who;
+    int rc = -1;
+    if (!a)
+        return -1;
+    if (contact_of(c, &who)) {
+        i.jid = jid_full(who);
+        i.groups = group_list(c, &i.n_groups);
+        rc = 0;
+        if (str_eq(subs, S("remove")))
+            rc = finish(c, subscribe_impose_removal(a, who));
+        else if (subscription_parse(subs, &i.subscription)) {
+            if (fits(c, &i))
+                rc = finish(c, subscribe_impose(a, &i, &who, 1));
+        } else {
+            cmd_code(c, false);
+            cmd_reason(c, "subs has to be one of none, from, to, both and remove");
+        }
+    }
+    account_unpin(a);
+    return rc;
+}
+
+static int delete_rosteritem(struct cmd_call *c) YIELDS;
+static int delete_rosteritem(struct cmd_call *c)
+{
+    struct account *a = owner_of(c, "localuser", "localhost", "'localuser'/'localserver'");
+    struct jid who;
+    int rc = -1;
+    if (!a)
+        return -1;
+    if (contact_of(c, &who)) {
+        rc = 0;
+        if (c->dry_run)
+            cmd_would(c, arena_printf(c->arena, "contact %.*s of %.*s", STR_ARG(jid_full(who)), STR_ARG(jid_full(account_jid(a)))));
+        else
+            rc = finish(c, subscribe_impose_removal(a, who));
+    }
+    account_unpin(a);
+    return rc;
+}
 
 /* Up to version 0 there was one group; the empty text is a group too, COMPAT(ejabberd). */
 static void group_to_groups(struct cmd_call *c, const struct value *in, struct value *out)
@@ -24,7 +138,7 @@ static void group_to_groups(struct cmd_call *c, const struct value *in, struct v
 
 ADMIN_CMD(add_rosteritem) = {
     .tags = "roster", .module = "mod_admin_extra", .where = RUNS_AT_HOME, .home_user = "localuser", .home_host = "localhost",
-    .elsewhere = "host",
+    .elsewhere = "host", .run = add_rosteritem,
     .brief = "Put a contact into the roster of an account, or replace what is there",
     .text = "Connected clients of the account get a roster push. The contact's own roster stays as it is.", OLD_HOSTS,
     SHAPES({.api = 1, .note = "updated in 24.02", ARGS(LOCAL, CONTACT, NICK,
@@ -38,7 +152,7 @@ ADMIN_CMD(add_rosteritem) = {
 
 ADMIN_CMD(delete_rosteritem) = {
     .tags = "roster", .module = "mod_admin_extra", .where = RUNS_AT_HOME, .home_user = "localuser", .home_host = "localhost",
-    .elsewhere = "host",
+    .elsewhere = "host", .flags = CMD_DRY_RUN, .run = delete_rosteritem,
     .brief = "Take a contact out of the roster of an account",
     .text = "Connected clients of the account get a roster push. The contact's own roster stays as it is.", OLD_HOSTS,
     SHAPES({ARGS(LOCAL, CONTACT), RESULT(T_RESCODE("res")), EXAMPLE("user1", "myserver.com", "user2", "myserver.com")}),
@@ -46,9 +160,78 @@ ADMIN_CMD(delete_rosteritem) = {
 
 /* --- a roster --- */
 
+static int by_bytes(const void *a, const void *b)
+{
+    return str_cmp(((const struct value *)a)->s, ((const struct value *)b)->s);
+}
+
+/* Sorted, as SQL storage has them there. */
+static struct value groups_value(struct arena *a, const struct roster_item *i)
+{
+    struct value v = {.items = ARENA_ARRAY(a, struct value, i->n_groups + 1), .n = i->n_groups};
+    for (size_t g = 0; g < i->n_groups; g++)
+        v.items[g] = value_str(i->groups[g]);
+    qsort(v.items, v.n, sizeof *v.items, by_bytes);
+    return v;
+}
+
+static void add_contact_row(struct cmd_call *c, const struct roster_item *i)
+{
+    struct value *f = cmd_add_row(c)->items;
+    f[0] = value_str(i->jid);
+    f[1] = value_str(i->nick);
+    f[2] = value_cstr(subscription_name(i->subscription));
+    f[3] = value_cstr(i->ask == ROSTER_ASK_OUT || i->ask == ROSTER_ASK_BOTH ? "subscribe" : "undefined");
+    f[4] = groups_value(c->arena, i);
+}
+
+static int get_roster(struct cmd_call *c) YIELDS;
+static int get_roster(struct cmd_call *c)
+{
+    struct account *a = owner_of(c, "user", "host", "'user'/'server'");
+    struct roster items;
+    struct str ver;
+    if (!a)
+        return -1;
+    enum store_rc rc = account_roster_read(a, c->arena, STR_NULL, &items, &ver);
+    if (rc == STORE_OK) {
+        account_roster_unlock(a);
+        for (size_t i = 0; i < items.n; i++)
+            if (!roster_item_hidden(&items.items[i]))
+                add_contact_row(c, &items.items[i]);
+    }
+    account_unpin(a);
+    return finish(c, rc);
+}
+
+/* What is in memory is counted there; else the store counts, less those who only asked. */
+static int get_roster_count(struct cmd_call *c) YIELDS;
+static int get_roster_count(struct cmd_call *c)
+{
+    struct account *a = owner_of(c, "user", "host", "'user'/'server'");
+    struct roster waiting;
+    uint64_t n = 0;
+    if (!a)
+        return -1;
+    struct jid j = account_jid(a);
+    enum store_rc rc = STORE_OK;
+    if (config_module(config_host(config_current(), jid_host(j)), S("mod_shared_roster")))
+        rc = account_roster_load(a);
+    if (rc == STORE_OK && account_roster_is_loaded(a)) {
+        n = account_contacts_visible(a) + account_contacts_shared(a);
+    } else if (rc == STORE_OK && (rc = roster_count(jid_host(j), jid_user(j), &n)) == STORE_OK &&
+               (rc = roster_pending(c->arena, jid_host(j), jid_user(j), &waiting)) == STORE_OK) {
+        for (size_t i = 0; i < waiting.n; i++)
+            n -= roster_item_hidden(&waiting.items[i]);
+    }
+    cmd_int(c, (int64_t)n);
+    account_unpin(a);
+    return finish(c, rc);
+}
+
 ADMIN_CMD(get_roster) = {
     .tags = "roster", .module = "mod_admin_extra", .policy = POLICY_USER, .where = RUNS_AT_HOME, .home_user = "user",
-    .home_host = "host", .flags = CMD_READS, .brief = "List the contacts of an account",
+    .home_host = "host", .flags = CMD_READS, .run = get_roster, .brief = "List the contacts of an account",
     .text = "`subscription` is one of `none`, `from`, `to` and `both`.\n\n"
             "`pending` is `subscribe` while the contact has not answered a request, and `undefined` otherwise.",
     RENAMES({"server", "host"}),
@@ -61,57 +244,7 @@ ADMIN_CMD(get_roster) = {
 
 ADMIN_CMD(get_roster_count) = {
     .tags = "roster", .module = "mod_admin_extra", .policy = POLICY_USER, .where = RUNS_AT_HOME, .home_user = "user",
-    .home_host = "host", .flags = CMD_READS, .brief = "Count the contacts of an account", RENAMES({"server", "host"}),
+    .home_host = "host", .flags = CMD_READS, .run = get_roster_count, .brief = "Count the contacts of an account",
+    RENAMES({"server", "host"}),
     SHAPES({.note = "added in 24.06", ARGS(OWNER), RESULT(T_INTEGER("value", "Number of contacts")), SHOWS("5")}),
-};
-
-/* --- many rosters --- */
-
-ADMIN_CMD(process_rosteritems) = {
-    .tags = "roster", .module = "mod_admin_extra", .where = RUNS_HERE,
-    .brief = "List or delete the contacts of all rosters that match a pattern",
-    .text = "A contact has to match all of `subs`, `asks`, `users` and `contacts`; `any` matches everything.\n\n"
-            "* `action`: `list` or `delete`\n"
-            "* `subs`: `none`, `from`, `to`, `both`\n"
-            "* `asks`: a request without an answer: `none`, `out`, `in`\n"
-            "* `users`: bare JID of the roster's owner\n"
-            "* `contacts`: bare JID of the contact\n\n"
-            "Several words are separated by a colon. In JIDs `*` stands for any text, `?` for one character, `[ab]` for one of "
-            "those named and `[!ab]` for any other; with an SQL database `%` and `_` mean the same as `*` and `?`.\n\n"
-            "All contacts at gateways whose name has icq in it, unless they are subscribed both ways, in the rosters of "
-            "example.org:\n"
-            "  `list none:from:to any *@example.org *@*icq*`",
-    SHAPES({ARGS(T_STRING("action", "`list` or `delete`"), T_STRING("subs", "Subscriptions, or `any`"),
-                 T_STRING("asks", "Pending requests, or `any`"), T_STRING("users", "Patterns of owners, or `any`"),
-                 T_STRING("contacts", "Patterns of contacts, or `any`")),
-            RESULT(T_LIST("response", NULL, T_TUPLE("pairs", T_STRING("user", NULL), T_STRING("contact", NULL))))}),
-};
-
-ADMIN_CMD(push_alltoall) = {
-    .tags = "roster", .module = "mod_admin_extra", .where = RUNS_HERE,
-    .brief = "Make all accounts of a virtual host contacts of one another",
-    SHAPES({ARGS(T_BINARY("host", "Virtual host of this server"), T_BINARY("group", "Group of the rosters that shows them")),
-            RESULT(T_RESCODE("res")), EXAMPLE("myserver.com", "Everybody")}),
-};
-
-/* --- contacts from a file --- */
-
-#define FILE_TEXT                                                                                                         \
-    "The file holds one list in the notation of Erlang, ended by a full stop. Each of its tuples has the name and host of a " \
-    "contact, a group (several are separated by a semicolon) and a nickname:\n\n"                                        \
-    "`[{\"user1\", \"localhost\", \"Workers\", \"User 1\"},\n {\"user2\", \"localhost\", \"Workers\", \"User 2\"}].`\n\n"
-
-ADMIN_CMD(push_roster) = {
-    .tags = "roster", .module = "mod_admin_extra", .where = RUNS_HERE,
-    .brief = "Put the contacts of a file into the roster of an account",
-    .text = FILE_TEXT "Texts are UTF-8; `<<\"User 2\"/utf8>>` is understood as well. The account itself is left out.",
-    SHAPES({ARGS(T_BINARY("file", FILE_HELP), OWNER), RESULT(T_RESCODE("res")),
-            EXAMPLE("/home/ejabberd/roster.txt", "user1", "localhost")}),
-};
-
-ADMIN_CMD(push_roster_all) = {
-    .tags = "roster", .module = "mod_admin_extra", .where = RUNS_HERE,
-    .brief = "Put the contacts of a file into the rosters of all accounts that it names",
-    .text = FILE_TEXT "Nobody becomes a contact of oneself.",
-    SHAPES({ARGS(T_BINARY("file", FILE_HELP)), RESULT(T_RESCODE("res")), EXAMPLE("/home/ejabberd/roster.txt")}),
 };

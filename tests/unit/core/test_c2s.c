@@ -379,7 +379,7 @@ void __wrap_conn_move(struct conn *c, unsigned shard, void (*arrived)(struct con
 
 static bool timer_was_armed;
 
-static void on_roster(struct iq *iq)
+static void on_hold(struct iq *iq)
 {
     struct account *a = account_find(jid_user(iq->stanza->from), jid_host(iq->stanza->from));
     timer_was_armed = timer_armed(&session_find(a, jid_res(iq->stanza->from))->owner->timer);
@@ -423,7 +423,7 @@ static enum hook_verdict write_on_closed(struct session_event *e)
     return HOOK_PASS;
 }
 
-static const struct iq_entry iqs[] = {{IQ_TO_ACCOUNT, TOK_NS_ROSTER, true, on_roster}, {0}};
+static const struct iq_entry iqs[] = {{IQ_TO_ACCOUNT, TOK_NONE, true, on_hold, "test:hold"}, {0}};
 static const struct hook_entry hooks[] = {ON(stanza_sent, FILTER, end_on_sent), ON(session_opened, STATE, end_on_opened),
                                           ON(session_presence, FANOUT, end_on_presence),
                                           ON(session_closed, STATE, write_on_closed), {0}};
@@ -817,7 +817,7 @@ static void while_waiting(void)
     add_user("ann", "a.example");
     struct wire *watcher = online("ann", "a.example", "watcher");
     struct wire *w = login("ann", "a.example", "r");
-    put(w, "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>"
+    put(w, "<iq type='get' id='1'><query xmlns='test:hold'/></iq>"
            "<message to='ann@a.example/watcher'><body>after</body></message>");
     await_held();
     snprintf(kick_reason, sizeof(kick_reason), "enough");
@@ -832,7 +832,7 @@ static void while_waiting(void)
     w = login("ann", "a.example", "r");
     put(w, "<iq type='get' id='1'><que");
     so_far(watcher);
-    put(w, "ry xmlns='jabber:iq:roster'/></iq><message to='ann@a.example/watcher'><body>after</body></message>");
+    put(w, "ry xmlns='test:hold'/></iq><message to='ann@a.example/watcher'><body>after</body></message>");
     await_held();
     CHECK(!timer_was_armed);
     CHECK(!strstr(so_far(watcher), "after"));
@@ -843,7 +843,7 @@ static void while_waiting(void)
 
     /* the client is gone */
     w = login("ann", "a.example", "r");
-    put(w, "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>");
+    put(w, "<iq type='get' id='1'><query xmlns='test:hold'/></iq>");
     await_held();
     wire_close(w);
     so_far(watcher);

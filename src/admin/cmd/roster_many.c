@@ -1,0 +1,498 @@
+/*
+ * Commands of the tag roster that go over many rosters, or fill them from a file. Each roster is changed at its account's home,
+ * whole or not at all, one account after the other: what was done when something fails stays done. Everything here waits.
+ */
+#include "admin/command.h"
+
+#include "core/auth.h"
+#include "core/config.h"
+#include "core/erlang_term.h"
+#include "core/subscribe.h"
+#include "rt/mailbox.h"
+#include "rt/pool.h"
+#include "rt/shard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_HELP "Full path of the file with contacts"
+#define OWNER T_BINARY("user", "Name of the account"), T_BINARY("host", "Its virtual host")
+#define HOME_DEADLINE_MS 60000
+#define WORDS_MAX 64 /* alternatives of one argument */
+
+/* --- at an account's home --- */
+
+struct home_job {
+    struct str user, host;
+    const struct roster_item *items; /* NULL: remove */
+    const struct jid *who;
+    size_t n;
+    enum store_rc rc;
+};
+
+static int run_at_home(void *arg, struct error *err) YIELDS;
+static int run_at_home(void *arg, struct error *err)
+{
+    struct home_job *j = arg;
+    const struct vhost *h = config_host(config_current(), j->host);
+    if (!h || !roster_on(h->index))
+        return err_set(err, ERR_INTERNAL, "mod_roster is not loaded on %.*s", STR_ARG(j->host));
+    struct arena *arena = arena_new();
+    struct account *a = account_pin(h->index, jid_join(arena, j->user, j->host, STR_NULL));
+    j->rc = j->items ? subscribe_impose(a, j->items, j->who, j->n) : subscribe_impose_removal(a, j->who[0]);
+    account_unpin(a);
+    arena_release(&arena);
+    if (j->rc == STORE_LIMIT)
+        return err_set(err, ERR_NOT_ACCEPTABLE, "the roster of %.*s is full", STR_ARG(j->user));
+    return j->rc == STORE_OK || j->rc == STORE_NONE ? 0 : store_error(j->rc, "roster", err);
+}
+
+/* The job and all it names live in `arena`. */
+static int go_home(struct cmd_call *c, struct arena *arena, struct home_job *j) YIELDS;
+static int go_home(struct cmd_call *c, struct arena *arena, struct home_job *j)
+{
+    struct error err = ERROR_INIT;
+    if (mail_call(shard_of(jid_home_hash_parts(j->user, j->host)), run_at_home, j, arena, HOME_DEADLINE_MS, &err) == 0)
+        return 0;
+    return cmd_fail_error(c, &err);
+}
+
+/* --- process_rosteritems --- */
+
+struct patterns {
+    struct pattern items[WORDS_MAX];
+    size_t n; /* 0: any */
+};
+
+struct process {
+    struct cmd_call *c;
+    struct str host;
+    struct patterns users, contacts;
+    char subs[WORDS_MAX + 1], asks[WORDS_MAX + 1];
+    bool any_subs, any_asks, remove;
+    int rc;
+};
+
+static bool too_many(struct cmd_call *c, const char *arg)
+{
+    cmd_fail(c, ERR_BAD_ARGUMENT, "%s: at most %d words", arg, WORDS_MAX);
+    return false;
+}
+
+static bool read_subs(struct cmd_call *c, struct process *p)
+{
+    struct str rest = arg_str(c, "subs"), word;
+    size_t n = 0;
+    enum roster_subscription s;
+    p->any_subs = str_eq(rest, S("any"));
+    while (!p->any_subs && str_split(&rest, ':', &word)) {
+        if (!subscription_parse(word, &s))
+            return cmd_fail(c, ERR_BAD_ARGUMENT, "subs: expected any, or none, from, to and both with colons between") == 0;
+        if (n == WORDS_MAX)
+            return too_many(c, "subs");
+        p->subs[n++] = (char)s;
+    }
+    return true;
+}
+
+static bool read_asks(struct cmd_call *c, struct process *p)
+{
+    static const struct {
+        const char *word;
+        enum roster_ask ask;
+    } words[] = {{"none", ROSTER_ASK_NONE}, {"out", ROSTER_ASK_OUT}, {"in", ROSTER_ASK_IN}, {"both", ROSTER_ASK_BOTH}};
+    struct str rest = arg_str(c, "asks"), word;
+    size_t n = 0, w;
+    p->any_asks = str_eq(rest, S("any"));
+    while (!p->any_asks && str_split(&rest, ':', &word)) {
+        for (w = 0; w < ARRAY_LEN(words) && !str_eq(word, str_of(words[w].word)); w++)
+            ;
+        if (w == ARRAY_LEN(words))
+            return cmd_fail(c, ERR_BAD_ARGUMENT, "asks: expected any, or none, out, in and both with colons between") == 0;
+        if (n == WORDS_MAX)
+            return too_many(c, "asks");
+        p->asks[n++] = (char)words[w].ask;
+    }
+    return true;
+}
+
+static bool read_patterns(struct cmd_call *c, const char *arg, struct patterns *out)
+{
+    struct str rest = arg_str(c, arg), word;
+    if (str_eq(rest, S("any")))
+        return true;
+    while (str_split(&rest, ':', &word)) {
+        if (out->n == WORDS_MAX)
+            return too_many(c, arg);
+        out->items[out->n++] = (struct pattern){str_find(word, '%') >= 0 ? PATTERN_LIKE : PATTERN_GLOB, word};
+    }
+    return true;
+}
+
+/* Owners without a host: SQL names them so, and so may whoever means one account. A pattern of hosts has no owners. */
+static void name_owners(struct arena *a, struct patterns *u)
+{
+    for (size_t i = 0; i < u->n; i++) {
+        struct pattern *p = &u->items[i];
+        if (str_find(p->text, '@') >= 0)
+            continue;
+        if (p->kind == PATTERN_LIKE)
+            p->text = arena_printf(a, "%.*s@%%", STR_ARG(p->text));
+        else if (pattern_is_plain(p))
+            p->text = arena_printf(a, "%.*s@*", STR_ARG(p->text));
+    }
+}
+
+/* COMPAT(ejabberd): a glob without "@" is one of hosts. Otherwise "icq*" would delete people whose names begin so. */
+static bool is_meant(const struct patterns *p, struct str address)
+{
+    bool user = str_find(address, '@') >= 0;
+    for (size_t i = 0; i < p->n; i++)
+        if ((!user || p->items[i].kind == PATTERN_LIKE || str_find(p->items[i].text, '@') >= 0) &&
+            pattern_match(&p->items[i], address))
+            return true;
+    return p->n == 0;
+}
+
+static int remove_match(struct process *p, const struct roster_match *m) YIELDS;
+static int remove_match(struct process *p, const struct roster_match *m)
+{
+    struct arena *a = arena_new();
+    struct home_job *j = ARENA_NEW(a, struct home_job);
+    struct jid *who = ARENA_NEW(a, struct jid);
+    int rc = 0;
+    *j = (struct home_job){.user = arena_str(a, m->user), .host = arena_str(a, p->host), .who = who, .n = 1};
+    if (jid_parse(a, arena_str(a, m->item.jid), who))
+        rc = go_home(p->c, a, j);
+    arena_release(&a);
+    return rc;
+}
+
+static bool on_match(const struct roster_match *m, void *arg) YIELDS;
+static bool on_match(const struct roster_match *m, void *arg)
+{
+    struct process *p = arg;
+    struct arena *a = p->c->arena;
+    struct str owner = arena_printf(a, "%.*s@%.*s", STR_ARG(m->user), STR_ARG(p->host));
+    if (!is_meant(&p->contacts, m->item.jid) || !is_meant(&p->users, owner))
+        return true;
+    if (p->c->dry_run && p->remove) {
+        cmd_would(p->c, arena_printf(a, "contact %.*s of %.*s", STR_ARG(m->item.jid), STR_ARG(owner)));
+        return true;
+    }
+    struct value *f = cmd_add_row(p->c)->items;
+    f[0] = value_str(owner);
+    f[1] = value_str(arena_str(a, m->item.jid));
+    if (p->remove)
+        p->rc = remove_match(p, m);
+    return p->rc == 0;
+}
+
+static int process_host(struct process *p) YIELDS;
+static int process_host(struct process *p)
+{
+    struct error err = ERROR_INIT;
+    struct roster_filter f = {.subscriptions = p->any_subs ? STR_NULL : str_of(p->subs),
+                              .asks = p->any_asks ? STR_NULL : str_of(p->asks),
+                              .users = p->users.items, .n_users = p->users.n,
+                              .contacts = p->contacts.items, .n_contacts = p->contacts.n};
+    enum store_rc rc = roster_filter(p->host, &f, false, on_match, p);
+    if (p->rc < 0 || rc == STORE_OK || rc == STORE_NONE)
+        return p->rc;
+    store_error(rc, "roster", &err);
+    return cmd_fail_error(p->c, &err);
+}
+
+static int process_hosts(struct process *p) YIELDS;
+static int process_hosts(struct process *p)
+{
+    struct config *cfg = config_hold(config_current());
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < cfg->host_count; i++) {
+        p->host = cfg->hosts[i].name;
+        if (config_module(&cfg->hosts[i], S("mod_roster")))
+            rc = process_host(p);
+    }
+    config_release(&cfg);
+    return rc;
+}
+
+static int process_rosteritems(struct cmd_call *c) YIELDS;
+static int process_rosteritems(struct cmd_call *c)
+{
+    struct process *p = ARENA_NEW(c->arena, struct process);
+    struct str action = arg_str(c, "action");
+    p->c = c;
+    p->remove = str_eq(action, S("delete"));
+    if (!p->remove && !str_eq(action, S("list")))
+        return cmd_fail(c, ERR_BAD_ARGUMENT, "action: expected list or delete");
+    if (!read_subs(c, p) || !read_asks(c, p) || !read_patterns(c, "users", &p->users) ||
+        !read_patterns(c, "contacts", &p->contacts))
+        return -1;
+    name_owners(c->arena, &p->users);
+    return process_hosts(p);
+}
+
+ADMIN_CMD(process_rosteritems) = {
+    .tags = "roster", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_DRY_RUN, .run = process_rosteritems,
+    .brief = "List or delete the contacts of all rosters that match a pattern",
+    .text = "A contact has to match all of `subs`, `asks`, `users` and `contacts`; `any` matches everything.\n\n"
+            "* `action`: `list` or `delete`\n"
+            "* `subs`: `none`, `from`, `to`, `both`\n"
+            "* `asks`: a request without an answer: `none`, `out`, `in`\n"
+            "* `users`: bare JID of the roster's owner\n"
+            "* `contacts`: bare JID of the contact\n\n"
+            "Several words are separated by a colon. In JIDs `*` stands for any text, `?` for one character, `[ab]` for one of "
+            "those named and `[!ab]` for any other; such a pattern without `@` means addresses that are only a host. A pattern "
+            "with `%` is one of SQL: `%` and `_` stand for any text and one character, and owners are named without their host.\n\n"
+            "All contacts at gateways whose name has icq in it, unless they are subscribed both ways, in the rosters of "
+            "example.org:\n"
+            "  `list none:from:to any *@example.org *@*icq*`",
+    SHAPES({ARGS(T_STRING("action", "`list` or `delete`"), T_STRING("subs", "Subscriptions, or `any`"),
+                 T_STRING("asks", "Pending requests, or `any`"), T_STRING("users", "Patterns of owners, or `any`"),
+                 T_STRING("contacts", "Patterns of contacts, or `any`")),
+            RESULT(T_LIST("response", NULL, T_TUPLE("pairs", T_STRING("user", NULL), T_STRING("contact", NULL))))}),
+};
+
+/* --- push_alltoall --- */
+
+struct contacts {
+    struct arena *arena;
+    struct roster_item *items;
+    struct jid *who;
+    size_t n, cap;
+};
+
+static void add_one(struct contacts *l, struct jid who, struct str nick, struct str *groups, size_t n_groups)
+{
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? l->cap * 2 : 64;
+        struct roster_item *items = ARENA_ARRAY(l->arena, struct roster_item, cap);
+        struct jid *jids = ARENA_ARRAY(l->arena, struct jid, cap);
+        if (l->n) {
+            memcpy(items, l->items, l->n * sizeof *items);
+            memcpy(jids, l->who, l->n * sizeof *jids);
+        }
+        l->items = items;
+        l->who = jids;
+        l->cap = cap;
+    }
+    l->who[l->n] = who;
+    l->items[l->n++] = (struct roster_item){.jid = jid_full(who), .nick = nick, .subscription = ROSTER_BOTH, .ask = ROSTER_ASK_NONE,
+                                            .groups = groups, .n_groups = n_groups};
+}
+
+static void drop_arena(void *arg)
+{
+    struct arena *a = arg;
+    arena_release(&a);
+}
+
+/* Into one roster; `self`: also the owner's own entry. */
+static int give(struct cmd_call *c, const struct contacts *l, struct jid owner, bool self) YIELDS;
+static int give(struct cmd_call *c, const struct contacts *l, struct jid owner, bool self)
+{
+    struct contacts own = {.arena = arena_new()};
+    struct home_job *j = ARENA_NEW(own.arena, struct home_job);
+    for (size_t i = 0; i < l->n; i++)
+        if (self || !jid_eq(l->who[i], owner))
+            add_one(&own, l->who[i], l->items[i].nick, l->items[i].groups, l->items[i].n_groups);
+    *j = (struct home_job){.user = jid_user(owner), .host = jid_host(owner), .items = own.items, .who = own.who, .n = own.n};
+    arena_on_release(own.arena, drop_arena, arena_hold(l->arena)); /* a home that answers too late still reads the texts */
+    int rc = own.n ? go_home(c, own.arena, j) : 0;
+    arena_release(&own.arena);
+    return rc;
+}
+
+static int all_accounts(struct cmd_call *c, struct contacts *l, struct str host) YIELDS;
+static int all_accounts(struct cmd_call *c, struct contacts *l, struct str host)
+{
+    struct error err = ERROR_INIT;
+    struct str *names, group = arg_str(c, "group"), *groups = ARENA_NEW(l->arena, struct str);
+    size_t n;
+    if (auth_list(l->arena, host, STR_NULL, ROSTER_ITEMS_MAX + 2, &names, &n, &err) < 0)
+        return cmd_fail_error(c, &err);
+    if (n > ROSTER_ITEMS_MAX + 1)
+        return cmd_fail(c, ERR_NOT_ACCEPTABLE, "rosters hold at most %d contacts: the host has more accounts", ROSTER_ITEMS_MAX);
+    *groups = arena_str(l->arena, group);
+    for (size_t i = 0; i < n; i++)
+        add_one(l, jid_join(l->arena, names[i], host, STR_NULL), names[i], groups, group.n > 0);
+    return 0;
+}
+
+static int push_alltoall(struct cmd_call *c) YIELDS;
+static int push_alltoall(struct cmd_call *c)
+{
+    struct str host;
+    if (!arg_host(c, "host", &host) || !config_host(config_current(), host)) {
+        cmd_reason(c, "the host is not served: nobody has an account there");
+        return 0; /* COMPAT(ejabberd): all of nobody were told */
+    }
+    struct contacts l = {.arena = arena_new()};
+    int rc = all_accounts(c, &l, arena_str(l.arena, host));
+    for (size_t i = 0; rc == 0 && i < l.n; i++)
+        rc = give(c, &l, l.who[i], false);
+    arena_release(&l.arena);
+    return rc;
+}
+
+ADMIN_CMD(push_alltoall) = {
+    .tags = "roster", .module = "mod_admin_extra", .where = RUNS_HERE, .run = push_alltoall,
+    .brief = "Make all accounts of a virtual host contacts of one another",
+    SHAPES({ARGS(T_BINARY("host", "Virtual host of this server"), T_BINARY("group", "Group of the rosters that shows them")),
+            RESULT(T_RESCODE("res")), EXAMPLE("myserver.com", "Everybody")}),
+};
+
+/* --- contacts from a file --- */
+
+struct reading {
+    struct arena *arena;
+    const char *path;
+    struct contacts *out;
+    struct error err;
+};
+
+static int read_fd(struct reading *r, int fd, struct str *out)
+{
+    struct stat st;
+    size_t n = 0;
+    ssize_t got;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return err_set(&r->err, ERR_IO, "%s: not a file", r->path);
+    if (st.st_size > (off_t)ERLANG_MAX_BYTES)
+        return err_set(&r->err, ERR_IO, "%s: longer than %u bytes", r->path, ERLANG_MAX_BYTES);
+    char *p = arena_alloc(r->arena, (size_t)st.st_size + 1);
+    while (n < (size_t)st.st_size && (got = read(fd, p + n, (size_t)st.st_size - n)) > 0)
+        n += (size_t)got;
+    *out = str_n(p, n);
+    return n == (size_t)st.st_size ? 0 : err_set(&r->err, ERR_IO, "%s: %s", r->path, strerror(errno));
+}
+
+static int read_file(struct reading *r, struct str *out)
+{
+    int fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return err_set(&r->err, ERR_IO, "%s: %s", r->path, strerror(errno));
+    int rc = read_fd(r, fd, out);
+    close(fd);
+    return rc;
+}
+
+static bool is_text(const struct term *t)
+{
+    return t->kind == TERM_STRING || t->kind == TERM_BINARY || (t->kind == TERM_LIST && t->n == 0);
+}
+
+static int wrong(struct reading *r, const struct term *t)
+{
+    return err_set(&r->err, ERR_BAD_ARGUMENT, "%s: line %u: expected {\"name\", \"host\", \"group\", \"nickname\"}", r->path,
+                   t->line);
+}
+
+static struct str *split_groups(struct arena *a, struct str text, size_t *n_out)
+{
+    struct str *groups = ARENA_ARRAY(a, struct str, ROSTER_GROUPS_MAX), part;
+    *n_out = 0;
+    while (*n_out < ROSTER_GROUPS_MAX && str_split(&text, ';', &part))
+        if (part.n)
+            groups[(*n_out)++] = part;
+    return groups;
+}
+
+static int read_entry(struct reading *r, const struct term *t)
+{
+    struct jid who;
+    size_t n;
+    if (t->kind != TERM_TUPLE || t->n != 4)
+        return wrong(r, t);
+    for (size_t i = 0; i < 4; i++)
+        if (!is_text(t->items[i]) || t->items[i]->text.n > ROSTER_TEXT_MAX)
+            return wrong(r, t);
+    struct str user, host;
+    if (!jid_nodeprep(r->arena, t->items[0]->text, &user) || !jid_nameprep(r->arena, t->items[1]->text, &host) ||
+        !jid_make(r->arena, user, host, STR_NULL, &who))
+        return err_set(&r->err, ERR_BAD_ARGUMENT, "%s: line %u: no address", r->path, t->line);
+    struct str *groups = split_groups(r->arena, t->items[2]->text, &n);
+    add_one(r->out, who, t->items[3]->text, groups, n);
+    return 0;
+}
+
+static int read_list(struct reading *r)
+{
+    struct str text;
+    struct terms terms;
+    if (read_file(r, &text) < 0 || erlang_terms_parse(r->arena, text, &terms, &r->err) < 0)
+        return -1;
+    if (terms.n != 1 || terms.items[0]->kind != TERM_LIST)
+        return err_set(&r->err, ERR_BAD_ARGUMENT, "%s: expected one list", r->path);
+    for (size_t i = 0; i < terms.items[0]->n; i++)
+        if (read_entry(r, terms.items[0]->items[i]) < 0)
+            return -1;
+    return terms.items[0]->n <= ROSTER_ITEMS_MAX ? 0 : err_set(&r->err, ERR_NOT_ACCEPTABLE, "%s: too many contacts", r->path);
+}
+
+static void read_on_pool(void *arg, void *thread_state)
+{
+    (void)thread_state;
+    read_list(arg);
+}
+
+/* COMPAT(ejabberd): a file that cannot be read or understood is an internal error; the log says which and why. */
+static int read_contacts(struct cmd_call *c, struct contacts *out) YIELDS;
+static int read_contacts(struct cmd_call *c, struct contacts *out)
+{
+    struct reading r = {.arena = out->arena, .path = arena_cstr(out->arena, arg_str(c, "file")), .out = out, .err = ERROR_INIT};
+    pool_run(pool_general(), read_on_pool, &r);
+    return r.err.code == ERR_NONE ? 0 : cmd_fail_as(c, ERR_INTERNAL, FAIL_CRASH, QUOTE_NONE, "error", "%s", r.err.text);
+}
+
+static int push_roster(struct cmd_call *c) YIELDS;
+static int push_roster(struct cmd_call *c)
+{
+    struct contacts l = {.arena = arena_new()};
+    struct str user, host;
+    int rc = read_contacts(c, &l);
+    if (rc == 0 && (!arg_user(c, "user", &user) || !arg_host(c, "host", &host) || !config_host(config_current(), host)))
+        rc = cmd_fail(c, ERR_INTERNAL, "no account of this server");
+    if (rc == 0)
+        rc = give(c, &l, jid_join(l.arena, user, host, STR_NULL), true);
+    arena_release(&l.arena);
+    return rc;
+}
+
+static int push_roster_all(struct cmd_call *c) YIELDS;
+static int push_roster_all(struct cmd_call *c)
+{
+    struct contacts l = {.arena = arena_new()};
+    int rc = read_contacts(c, &l);
+    for (size_t i = 0; rc == 0 && i < l.n; i++)
+        if (l.who[i].user_len && config_host(config_current(), jid_host(l.who[i])))
+            rc = give(c, &l, l.who[i], false);
+    arena_release(&l.arena);
+    return rc;
+}
+
+#define FILE_TEXT                                                                                                         \
+    "The file holds one list in the notation of Erlang, ended by a full stop. Each of its tuples has the name and host of a " \
+    "contact, a group (several are separated by a semicolon) and a nickname:\n\n"                                        \
+    "`[{\"user1\", \"localhost\", \"Workers\", \"User 1\"},\n {\"user2\", \"localhost\", \"Workers\", \"User 2\"}].`\n\n"
+
+ADMIN_CMD(push_roster) = {
+    .tags = "roster", .module = "mod_admin_extra", .where = RUNS_HERE, .run = push_roster,
+    .brief = "Put the contacts of a file into the roster of an account",
+    .text = FILE_TEXT "Texts are UTF-8; `<<\"User 2\"/utf8>>` is understood as well. An account that the file names becomes its "
+            "own contact, too.",
+    SHAPES({ARGS(T_BINARY("file", FILE_HELP), OWNER), RESULT(T_RESCODE("res")),
+            EXAMPLE("/home/ejabberd/roster.txt", "user1", "localhost")}),
+};
+
+ADMIN_CMD(push_roster_all) = {
+    .tags = "roster", .module = "mod_admin_extra", .where = RUNS_HERE, .run = push_roster_all,
+    .brief = "Put the contacts of a file into the rosters of all accounts that it names",
+    .text = FILE_TEXT "Nobody becomes a contact of oneself, and who has no account on a host of "
+            "this server is only a contact.",
+    SHAPES({ARGS(T_BINARY("file", FILE_HELP)), RESULT(T_RESCODE("res")), EXAMPLE("/home/ejabberd/roster.txt")}),
+};
