@@ -168,7 +168,7 @@ static void to_chosen(const struct account *a, choose_fn fn, const struct stanza
 {
     unsigned shards = shard_count();
     struct receivers lists[SHARD_MAX + 1];
-    if (!a->roster)
+    if (!a->roster || (a->host != HOST_NONE && !roster_on(a->host)))
         return;
     memset(lists, 0, (shards + 1) * sizeof *lists);
     choose(a, fn, lists);

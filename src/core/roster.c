@@ -9,6 +9,7 @@
 #include "base/rand.h"
 #include "core/module.h"
 #include "core/option.h"
+#include "core/session_table.h"
 #include "rt/fiber.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -124,6 +125,16 @@ enum store_rc account_roster_read(struct account *a, struct arena *arena, struct
     else if (is_version(a->roster, known))
         rc = STORE_NONE;
     return rc;
+}
+
+void rosters_stale(unsigned host)
+{
+    const struct map *accounts = &session_table_self()->accounts;
+    for (struct map_node *n = map_next(accounts, NULL); n; n = map_next(accounts, n)) {
+        struct account *a = CONTAINER_OF(n, struct account, node);
+        if (a->host == host && a->roster)
+            a->roster->loaded = false;
+    }
 }
 
 enum store_rc account_roster_load(struct account *a)
@@ -270,10 +281,8 @@ enum store_rc account_roster_items(struct account *a, struct arena *arena, struc
     enum store_rc rc = STORE_OK;
     *out = (struct roster){0};
     *ver_out = S("0");
-    if (!roster_on(a->host)) {
-        a->roster->loaded = true;
-        return STORE_OK;
-    }
+    if (!roster_on(a->host))
+        return STORE_OK; /* not `loaded`: a reload may bring rosters */
     rc = roster_load(arena, jid_host(j), jid_user(j), out);
     if (rc != STORE_OK)
         return rc;

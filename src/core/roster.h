@@ -41,6 +41,8 @@ enum store_rc account_roster_load(struct account *a) YIELDS;
 enum store_rc account_roster_lock(struct account *a) YIELDS;
 void account_roster_unlock(struct account *a);
 void account_roster_free(struct account *a);
+/* This shard's rosters of a host are read again before they are used again; until then presence goes by what is there. */
+void rosters_stale(unsigned host);
 
 bool account_roster_is_loaded(const struct account *a);
 /* Of a loaded roster. NULL: no such contact, or none loaded. */

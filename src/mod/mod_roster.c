@@ -211,4 +211,6 @@ static enum hook_verdict on_known(struct known_event *ev)
 static const struct iq_entry iqs[] = {{IQ_TO_ACCOUNT, TOK_NS_ROSTER, true, on_roster}, {0}};
 static const struct hook_entry hooks[] = {ON(account_known, STATE, on_known), {0}};
 
-MODULE(mod_roster) = {.name = "mod_roster", .xep = "RFC 6121, XEP-0237 1.3", .iqs = iqs, .hooks = hooks};
+MODULE(mod_roster) = {
+    .name = "mod_roster", .xep = "RFC 6121, XEP-0237 1.3", .iqs = iqs, .hooks = hooks,
+    .stop = rosters_stale}; /* somebody else may write to the tables while it is not loaded */

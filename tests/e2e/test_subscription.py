@@ -1,8 +1,12 @@
 """Presence subscriptions and who sees presence (RFC 6121 §3, §4), between accounts on one and on different shards."""
+import contextlib
+import sqlite3
+
 import pytest
 
 from im import (befriend, drain, expect_no_presence, expect_presence, expect_push, fence, home_of, is_presence, is_push, pushed,
-                roster, set_item, tell)
+                remove_item, roster, set_item, tell)
+from sm import Sm, authenticated, resume
 from xmppstream import error_of, local, q
 
 
@@ -425,6 +429,60 @@ def test_contacts_may_ask_for_last_activity(server, streams):
     assert int(answer.get("seconds")) >= 0 and answer.text == "gone"
 
 
+def test_resumed_session_goes_on(new_server, streams):
+    """After kill -9 a resumed session gets pushes, its contacts' presence, and its end is told."""
+    def change(config):
+        configure(config)
+        config["modules"]["mod_stream_mgmt"] = {"resume_timeout": 60}
+    server = new_server(change)
+    server.start()
+    one, two = streams(server.login(resource="r")), streams(server.login(resource="r", presence=True))
+    m = Sm(one)
+    m.enable()
+    roster(one)
+    one.presence()
+    befriend(one, two)
+    m.acked()
+    server.kill()
+    server.start()
+    again = streams(authenticated(server, one.name, "secret"))
+    assert local(resume(again, m.id, 0)) == "resumed", again.transcript()
+    again.jid = one.jid
+    drain(again)
+    two = streams(server.login(two.name, "r", presence=True))
+    expect_presence(again, two.jid)
+    expect_presence(two, one.jid)
+    assert server.api("add_rosteritem", localuser=one.name, localhost="localhost", user="new", host="x.test", nick="", groups=[],
+                      subs="to") == 0
+    assert pushed(again) == ("to", None, None, [])
+    again.close()
+    expect_presence(two, one.jid, "unavailable")
+
+
+def test_refused_writes_change_nothing(new_server, streams):
+    """The database is locked by somebody else: the client gets an error, nobody hears of what was not written."""
+    server = new_server(configure, allow_errors=True)
+    server.start()
+    one, two = streams(server.login(resource="r")), streams(server.login(resource="r", presence=True))
+    roster(one)
+    one.presence()
+    set_item(one, two.bare, "Two")
+    drain(one)
+    file = next(f for f in server.spool.rglob("*") if f.is_file() and f.read_bytes()[:15] == b"SQLite format 3")
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        assert error_of(set_item(one, "new@x.test"))[1] == "internal-server-error"
+        assert error_of(remove_item(one, two.bare))[1] == "internal-server-error"
+        tell(one, "subscribe", two.bare)
+        assert error_of(one.expect(is_presence(two.bare, "error")))[1] == "internal-server-error"
+        expect_no_presence(one, two)
+        assert roster(one) == {two.bare: ("none", None, "Two", [])}
+        db.execute("ROLLBACK")
+    assert not any(map(is_push, one.items))
+    befriend(one, two)
+    assert roster(one) == {two.bare: ("both", None, "Two", [])}
+
+
 def test_unregistering_tells_contacts(server, streams):
     one, two = streams(server.login(resource="r", presence=True)), streams(server.login(resource="r", presence=True))
     befriend(one, two)
@@ -444,3 +502,21 @@ def test_hosts_without_rosters(new_server, streams):
     expect_presence(two, one.bare, "subscribe")
     iq = one.iq("<query xmlns='jabber:iq:roster'/>")
     assert error_of(iq) == ("cancel", "service-unavailable")
+
+
+def test_rosters_come_and_go_with_a_reload(new_server, streams):
+    """Sessions that were there before have contacts as soon as they speak again."""
+    server = new_server(configure)
+    server.start()
+    one, two = streams(server.login(resource="r", presence=True)), streams(server.login(resource="r", presence=True))
+    befriend(one, two)
+    module = server.config["modules"].pop("mod_roster")
+    assert server.reload() == 0
+    one.presence("<show>away</show>")
+    expect_no_presence(one, two)
+    server.config["modules"]["mod_roster"] = module
+    assert server.reload() == 0
+    one.presence("<show>dnd</show>")
+    expect_presence(two, one.jid)
+    late = streams(server.login(one.name, "late"))
+    assert roster(late) == {two.bare: ("both", None, None, [])}
