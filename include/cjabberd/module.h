@@ -38,17 +38,17 @@
 #include "xmpp/jid.h"
 #include "xmpp/stanza.h"
 #include "net/http.h"
-#include "core/account.h"
-#include "core/config.h"
+#include "core/account/account.h"
+#include "core/account/session.h"
+#include "core/config/config.h"
+#include "core/config/option.h"
 #include "core/hooks.h"
 #include "core/http_routes.h"
-#include "core/module.h"
-#include "core/option.h"
+#include "core/module/module.h"
 #include "core/router.h"
 #include "core/server.h"
-#include "core/session.h"
 
-/* In a table of options, ended by {0}: MODULE_OPTION("per_minute", INT, "int(1,)", "60"); types as in core/option_type.h. */
+/* In a table of options, ended by {0}: MODULE_OPTION("per_minute", INT, "int(1,)", "60"); types as in core/config/option_type.h. */
 #define MODULE_OPTION(name_, kind_, type_, default_) {.name = (name_), .type = (type_), .def = (default_), .kind = OPT_##kind_}
 
 #endif

@@ -2,7 +2,7 @@
 #include "admin/adhoc_form.h"
 
 #include "admin/args.h"
-#include "core/account.h"
+#include "core/account/account.h"
 
 /* --- who --- */
 

@@ -6,7 +6,7 @@
 #define ADMIN_ADHOC_FORM_H
 
 #include "admin/args_tree.h"
-#include "core/access.h"
+#include "core/config/access.h"
 #include "mod/api/adhoc.h"
 
 #define ADHOC_ROWS_MAX 5000 /* of a list, in one answer: the rest is counted */

@@ -6,7 +6,7 @@
 
 #include "admin/host_args.h"
 #include "base/log.h"
-#include "core/access.h"
+#include "core/config/access.h"
 #include "rt/mailbox.h"
 #include "rt/pool.h"
 #include "rt/shard.h"

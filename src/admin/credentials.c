@@ -2,8 +2,8 @@
 #include "admin/credentials.h"
 
 #include "base/base64.h"
-#include "core/auth.h"
-#include "core/oauth.h"
+#include "core/auth/auth.h"
+#include "core/auth/oauth.h"
 
 static int refused(struct error *err)
 {

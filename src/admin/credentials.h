@@ -6,7 +6,7 @@
 #ifndef ADMIN_CREDENTIALS_H
 #define ADMIN_CREDENTIALS_H
 
-#include "core/access.h"
+#include "core/config/access.h"
 #include "net/http.h"
 
 /* Fills caller->who.jid and ->oauth_scopes. ERR_NOT_AUTHORIZED, ERR_BAD_TOKEN, or what the store says. Copies into a. */

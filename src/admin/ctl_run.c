@@ -10,8 +10,8 @@
 #include "admin/out.h"
 #include "base/log.h"
 #include "base/utf8.h"
-#include "core/access.h"
-#include "core/auth.h"
+#include "core/auth/auth.h"
+#include "core/config/access.h"
 #include "core/server.h"
 
 #define CHUNK (32 * 1024)

@@ -1,7 +1,7 @@
 /* See the header. Runs on the request's fiber, suspends never; only for callers who were let in by their host's own rules. */
 #include "admin/host_args.h"
 
-#include "core/access.h"
+#include "core/config/access.h"
 
 enum arg_class { ARG_OTHER, ARG_DOMAIN, ARG_ADDRESS, ARG_FILE };
 

@@ -13,7 +13,7 @@
 #include "admin/http_openapi.h"
 #include "admin/out.h"
 #include "base/log.h"
-#include "core/access.h"
+#include "core/config/access.h"
 #include "core/http_routes.h"
 #include "rt/pool.h"
 

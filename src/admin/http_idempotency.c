@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "base/secret.h"
-#include "core/access.h"
+#include "core/config/access.h"
 #include "rt/pool.h"
 #include "store/api_reply.h"
 

@@ -5,8 +5,8 @@
  */
 #include "admin/configure.h"
 
-#include "core/account.h"
-#include "core/auth.h"
+#include "core/account/account.h"
+#include "core/auth/auth.h"
 #include "core/server.h"
 
 #define ITEMS_MAX 5000

@@ -4,9 +4,9 @@
 #include "admin/scopes.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "core/access.h"
-#include "core/auth.h"
-#include "core/oauth.h"
+#include "core/auth/auth.h"
+#include "core/auth/oauth.h"
+#include "core/config/access.h"
 
 static void log_grant(const struct grant_request *r, struct jid who, const struct grant *g)
 {

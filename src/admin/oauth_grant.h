@@ -1,6 +1,6 @@
 /*
  * From a user's password to an OAuth token: what the token endpoint and the authorization page have in common. Failed
- * passwords are counted per address (core/oauth.h).
+ * passwords are counted per address (core/auth/oauth.h).
  */
 #ifndef ADMIN_OAUTH_GRANT_H
 #define ADMIN_OAUTH_GRANT_H

@@ -2,7 +2,7 @@
 #include "admin/scopes.h"
 
 #include "admin/command.h"
-#include "core/access.h"
+#include "core/config/access.h"
 
 static bool known(struct str scope)
 {

@@ -9,7 +9,7 @@
 #include "admin/listen_xmlrpc.h"
 #include "admin/xmlrpc_fault.h"
 #include "base/log.h"
-#include "core/auth.h"
+#include "core/auth/auth.h"
 #include "core/http_routes.h"
 #include "rt/pool.h"
 

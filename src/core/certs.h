@@ -5,7 +5,7 @@
 #ifndef CORE_CERTS_H
 #define CORE_CERTS_H
 
-#include "core/config.h"
+#include "core/config/config.h"
 #include "core/server.h"
 #include "net/tls.h"
 

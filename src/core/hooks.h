@@ -1,8 +1,8 @@
 /*
  * Hook tables (core/hooks.def). Handlers borrow what the event points to; only the router ends a stanza. A handler runs on
  * the home shard of the account concerned. Whether it may suspend stands in the list: stanza_sent and session_opened run on the
- * stream's own fiber, stanza_received and message_undelivered on the account's (core/deliver.c), so that waiting keeps order.
- * After a suspension sessions are looked up again.
+ * stream's own fiber, stanza_received and message_undelivered on the account's (core/account/deliver.c), so that waiting
+ * keeps order. After a suspension sessions are looked up again.
  */
 #ifndef CORE_HOOKS_H
 #define CORE_HOOKS_H

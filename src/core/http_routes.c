@@ -2,7 +2,7 @@
 #include "core/http_routes.h"
 
 #include "base/mem.h"
-#include "core/module.h"
+#include "core/module/module.h"
 
 #include <stdlib.h>
 

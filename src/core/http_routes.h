@@ -5,7 +5,7 @@
 #ifndef CORE_HTTP_ROUTES_H
 #define CORE_HTTP_ROUTES_H
 
-#include "core/config.h"
+#include "core/config/config.h"
 #include "net/http.h"
 
 /* One configured prefix; handlers get it with the elements that follow. Lives as long as the listener. */
@@ -31,7 +31,7 @@ struct http_handler {
     static const struct http_handler *const ident##_entry SECTION_ENTRY("cj_http_handlers") = &ident;         \
     static const struct http_handler ident
 
-/* Built-in ones; contributed modules' are found for every request (core/module.h). NULL: nobody by that name. */
+/* Built-in ones; contributed modules' are found for every request (core/module/module.h). NULL: nobody by that name. */
 const struct http_handler *http_handler_find(struct str name);
 
 struct http_routes;

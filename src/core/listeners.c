@@ -2,7 +2,7 @@
 #include "core/listeners.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "core/c2s.h"
+#include "core/c2s/c2s.h"
 #include "xml/stream.h"
 #include <stdio.h>
 #include <stdlib.h>

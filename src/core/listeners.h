@@ -5,7 +5,7 @@
 #ifndef CORE_LISTENERS_H
 #define CORE_LISTENERS_H
 
-#include "core/config.h"
+#include "core/config/config.h"
 #include "net/listener.h"
 
 struct listen_kind {

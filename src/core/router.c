@@ -3,9 +3,9 @@
  * (the server's own answers need no state), everything else is remote. Runs on any shard. Remote domains are answered
  * with remote-server-not-found as long as there are no server connections.
  */
+#include "core/account/session.h"
+#include "core/config/config.h"
 #include "core/router.h"
-#include "core/config.h"
-#include "core/session.h"
 #include "rt/fiber.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"

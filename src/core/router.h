@@ -2,7 +2,7 @@
 #ifndef CORE_ROUTER_H
 #define CORE_ROUTER_H
 
-#include "core/module.h"
+#include "core/module/module.h"
 #include "xmpp/stanza.h"
 
 /*

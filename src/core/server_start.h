@@ -2,7 +2,7 @@
 #ifndef CORE_SERVER_START_H
 #define CORE_SERVER_START_H
 
-#include "core/config.h"
+#include "core/config/config.h"
 #include "core/server.h"
 
 struct server_hooks {
@@ -24,7 +24,7 @@ void server_shard_stop(unsigned shard);
 int server_run(struct error *err);
 enum server_end server_ending(void);
 void server_print_warnings(const struct config *c);
-/* Loads and refuses what this version cannot do (core/supported.h). Blocks. */
+/* Loads and refuses what this version cannot do (core/config/supported.h). Blocks. */
 struct config *server_load_config(const struct server_env *env, struct error *err);
 
 #endif

@@ -8,7 +8,7 @@ struct args {
     const char *config, *spool, *logs; /* logs NULL: standard error */
     const char *print; /* name of the document to print instead of starting, or NULL */
     bool check;
-    const char *check_module, *object; /* for the server itself: look at a compiled module (core/module_load.h) */
+    const char *check_module, *object; /* for the server itself: look at a compiled module (core/module/module_load.h) */
     int exit_code; /* when args_parse says to end */
 };
 

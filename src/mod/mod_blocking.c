@@ -5,7 +5,7 @@
 #include "mod/api/privacy.h"
 
 #include "base/log.h"
-#include "core/module.h"
+#include "core/module/module.h"
 #include "core/router.h"
 #include "store/roster.h"
 

@@ -4,9 +4,9 @@
  * suspends.
  */
 #include "base/clock.h"
-#include "core/mgmt.h"
-#include "core/module.h"
-#include "core/session.h"
+#include "core/account/session.h"
+#include "core/c2s/mgmt.h"
+#include "core/module/module.h"
 
 /* --- asking for it --- */
 

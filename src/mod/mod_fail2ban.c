@@ -6,8 +6,8 @@
 #include "mod/api/fail2ban.h"
 
 #include "base/clock.h"
-#include "core/access.h"
-#include "core/module.h"
+#include "core/config/access.h"
+#include "core/module/module.h"
 #include "mod/api/ip_table.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"

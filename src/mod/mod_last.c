@@ -3,8 +3,8 @@
  * (§8). Keeps when a session ended and its last words in the table `last` (also what the command get_last reads).
  */
 #include "base/clock.h"
-#include "core/module.h"
-#include "core/roster.h"
+#include "core/account/roster.h"
+#include "core/module/module.h"
 #include "core/server.h"
 #include "store/last.h"
 

@@ -9,9 +9,9 @@
 #include "mod/api/offline_parts.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "core/access.h"
-#include "core/auth.h"
-#include "core/mgmt.h"
+#include "core/auth/auth.h"
+#include "core/c2s/mgmt.h"
+#include "core/config/access.h"
 #include "mod/api/offline_rules.h"
 #include "rt/fiber.h"
 #include "store/spool.h"
@@ -162,12 +162,15 @@ static void send_managed(struct flood *f, struct session *s, struct stanza *st)
     f->managed = true;
     f->unsafe++;
     arena_hold(f->to.arena);
-    arena_on_release(st->arena, on_safe, f); /* core/mgmt.h: the queue holds it until it is safe */
+    arena_on_release(st->arena, on_safe, f); /* core/c2s/mgmt.h: the queue holds it until it is safe */
     session_send(s, st);
     f->out = s->mgmt->out;
 }
 
-/* The session is over: what it had not acknowledged comes back through delivery (core/mgmt_end.c), and is not kept here as well. */
+/*
+ * The session is over: what it had not acknowledged comes back through delivery (core/c2s/mgmt_end.c), and is not kept here as
+ * well.
+ */
 static bool has_taken(const struct flood *f)
 {
     const struct session *s = offline_receiver_find(&f->to);
@@ -340,7 +343,7 @@ static bool is_forged_delay(struct stanza *s, const struct xml_el *el)
     return !from.user_len && config_host(config_current(), jid_host(from));
 }
 
-/* Only this server says what it delayed, and one that comes back (core/mgmt_end.c) keeps what it said (XEP-0203 §5). */
+/* Only this server says what it delayed, and one that comes back (core/c2s/mgmt_end.c) keeps what it said (XEP-0203 §5). */
 static enum hook_verdict on_sent(struct stanza_event *e)
 {
     if (e->stanza->kind != STANZA_MESSAGE)

@@ -1,5 +1,5 @@
 /* XMPP Ping, XEP-0199: answers for the server and for accounts. Pinging idle clients is not done yet. */
-#include "core/module.h"
+#include "core/module/module.h"
 
 static void on_ping(struct iq *iq)
 {

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rand.h"
-#include "core/module.h"
+#include "core/module/module.h"
 
 #include <stdlib.h>
 

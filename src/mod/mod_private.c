@@ -5,8 +5,8 @@
 #include "mod/api/private.h"
 
 #include "base/buf.h"
-#include "core/ban.h"
-#include "core/module.h"
+#include "core/auth/ban.h"
+#include "core/module/module.h"
 #include "store/private.h"
 #include "xml/stream.h"
 #include "xml/writer.h"

@@ -1,15 +1,15 @@
 /*
- * Rosters for clients: jabber:iq:roster (RFC 6121 §2) with versions (XEP-0237), on top of core/roster.h and core/subscribe.h,
- * which keep rosters and subscriptions while this module is loaded on a host. Runs at the account's home; waits for the store.
- * COMPAT(ejabberd): words and conditions of errors; a contact who is not there can be removed; one's own address, and full ones,
- * can be put into the roster.
+ * Rosters for clients: jabber:iq:roster (RFC 6121 §2) with versions (XEP-0237), on top of core/account/roster.h and
+ * core/account/subscribe.h, which keep rosters and subscriptions while this module is loaded on a host. Runs at the account's
+ * home; waits for the store. COMPAT(ejabberd): words and conditions of errors; a contact who is not there can be removed;
+ * one's own address, and full ones, can be put into the roster.
  */
 #include "base/log.h"
-#include "core/access.h"
-#include "core/mgmt.h"
-#include "core/module.h"
-#include "core/option.h"
-#include "core/subscribe.h"
+#include "core/account/subscribe.h"
+#include "core/c2s/mgmt.h"
+#include "core/config/access.h"
+#include "core/config/option.h"
+#include "core/module/module.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
 

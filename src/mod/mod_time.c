@@ -1,6 +1,6 @@
 /* Entity Time, XEP-0202: the server's clock, UTC and its offset. */
 #include "base/clock.h"
-#include "core/module.h"
+#include "core/module/module.h"
 #include <time.h>
 
 static struct str zone_offset(struct arena *a)

@@ -6,7 +6,7 @@
 #include "mod/api/vcard.h"
 
 #include "base/base64.h"
-#include "core/module.h"
+#include "core/module/module.h"
 #include "xml/stream.h"
 #include "xml/writer.h"
 

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "core/module.h"
+#include "core/module/module.h"
 #include "rt/shard.h"
 
 #include <openssl/evp.h>

@@ -1,5 +1,5 @@
 /* Software Version, XEP-0092. Option show_os. Says what the program really is; the API keeps ejabberd's words. */
-#include "core/module.h"
+#include "core/module/module.h"
 #include "core/server.h"
 #include <sys/utsname.h>
 

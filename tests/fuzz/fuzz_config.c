@@ -2,9 +2,9 @@
  * A configuration from arbitrary bytes. What loads must be written as text that loads again and is written the same,
  * must not differ from itself, and its rules can be asked.
  */
-#include "core/access.h"
-#include "core/option.h"
-#include "core/permission_explain.h"
+#include "core/config/access.h"
+#include "core/config/option.h"
+#include "core/config/permission_explain.h"
 
 #include <stdlib.h>
 

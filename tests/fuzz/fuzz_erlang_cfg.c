@@ -2,8 +2,8 @@
  * An old configuration from arbitrary bytes. What is no file of terms is refused with words; anything else becomes YAML, and the
  * server accepts it when the converter says so.
  */
-#include "core/erlang_cfg.h"
-#include "core/supported.h"
+#include "core/config/erlang_cfg.h"
+#include "core/config/supported.h"
 
 #include <stdlib.h>
 

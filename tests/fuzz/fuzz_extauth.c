@@ -1,5 +1,5 @@
 /* What a program answers, byte by byte, and frames made of three names: they are read back as they were meant. */
-#include "core/extauth.h"
+#include "core/auth/extauth.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
  */
 #include "base/base64.h"
 #include "base/buf.h"
-#include "core/jwt.h"
+#include "core/auth/jwt.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* A user and a host, parted by a newline, in a fixed filter: it keeps its form. The rest is a template with words that are tame. */
-#include "core/ldap_filter.h"
+#include "core/auth/ldap_filter.h"
 
 #include <stdlib.h>
 

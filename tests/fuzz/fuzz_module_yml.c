@@ -1,6 +1,6 @@
 /* module.yml of contributed modules: any text gives an error or a name and a summary of one line each. */
-#include "core/contrib_spec.h"
-#include "core/yaml.h"
+#include "core/config/yaml.h"
+#include "core/module/contrib_spec.h"
 
 #include <stdlib.h>
 

@@ -1,10 +1,13 @@
-/* Commands of the tag accounts: creating, checking and removing accounts. Work on an account is done at its home (core/auth.h). */
+/*
+ * Commands of the tag accounts: creating, checking and removing accounts. Work on an account is done at its home
+ * (core/auth/auth.h).
+ */
 #include "admin/cmd/would.h"
 
-#include "core/account.h"
+#include "core/account/account.h"
 #include "store/account.h"
-#include "core/auth.h"
-#include "core/config.h"
+#include "core/auth/auth.h"
+#include "core/config/config.h"
 #include "core/server.h"
 
 #define LIST_PAGE 1000

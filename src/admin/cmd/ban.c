@@ -4,8 +4,8 @@
  */
 #include "admin/command.h"
 
-#include "core/ban.h"
-#include "core/config.h"
+#include "core/auth/ban.h"
+#include "core/config/config.h"
 #include "mod/api/fail2ban.h"
 #include "xmpp/dataform.h"
 

@@ -1,11 +1,11 @@
 /*
  * Code of modules while the server runs: compile, update, update_list, restart_module. What Erlang calls reloading a module is
- * here reading its shared object again (core/contrib.h); modules of the server itself have no other code than the program.
+ * here reading its shared object again (core/module/contrib.h); modules of the server itself have no other code than the program.
  */
 #include "admin/command.h"
 
-#include "core/contrib.h"
-#include "core/module_set.h"
+#include "core/module/contrib.h"
+#include "core/module/module_set.h"
 
 static int compile(struct cmd_call *c) YIELDS;
 static int compile(struct cmd_call *c)

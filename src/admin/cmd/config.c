@@ -2,8 +2,8 @@
 #include "admin/command.h"
 
 #include "base/mem.h"
-#include "core/config.h"
-#include "core/erlang_cfg.h"
+#include "core/config/config.h"
+#include "core/config/erlang_cfg.h"
 #include "core/server.h"
 #include "rt/pool.h"
 

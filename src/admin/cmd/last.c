@@ -2,8 +2,8 @@
 #include "admin/command.h"
 
 #include "base/clock.h"
-#include "core/account.h"
-#include "core/config.h"
+#include "core/account/account.h"
+#include "core/config/config.h"
 #include "store/last.h"
 
 #include <time.h>

@@ -1,10 +1,10 @@
 /*
- * Commands of the tag modules: contributed modules (docs/modules.md). The work is core/contrib.h; here are arguments and words.
- * Each waits for the compiler or git on its own fiber.
+ * Commands of the tag modules: contributed modules (docs/modules.md). The work is core/module/contrib.h; here are arguments
+ * and words. Each waits for the compiler or git on its own fiber.
  */
 #include "admin/command.h"
 
-#include "core/contrib.h"
+#include "core/module/contrib.h"
 
 /* The rest of the words goes beside the answer: one line, because a header carries it. */
 static void tell(struct cmd_call *c, const char *what, struct str words)

@@ -1,9 +1,9 @@
-/* Commands of the tag oauth: tokens and the clients that may ask for them (core/oauth.h, store/oauth.h). */
+/* Commands of the tag oauth: tokens and the clients that may ask for them (core/auth/oauth.h, store/oauth.h). */
 #include "admin/command.h"
 
 #include "admin/scopes.h"
 #include "base/clock.h"
-#include "core/oauth.h"
+#include "core/auth/oauth.h"
 #include "store/oauth.h"
 
 #define LIST_PAGE 1000

@@ -1,7 +1,7 @@
 /* Commands of the tag offline: messages that wait for their receiver to come back. */
 #include "admin/command.h"
 
-#include "core/config.h"
+#include "core/config/config.h"
 #include "mod/api/offline.h"
 #include "store/spool.h"
 

@@ -5,9 +5,9 @@
 #include "admin/command.h"
 
 #include "base/clock.h"
-#include "core/access.h"
-#include "core/account.h"
-#include "core/auth.h"
+#include "core/account/account.h"
+#include "core/auth/auth.h"
+#include "core/config/access.h"
 #include "store/account.h"
 #include "store/last.h"
 

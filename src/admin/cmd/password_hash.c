@@ -2,7 +2,7 @@
 #include "admin/command.h"
 
 #include "base/secret.h"
-#include "core/auth.h"
+#include "core/auth/auth.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>

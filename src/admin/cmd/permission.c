@@ -4,9 +4,9 @@
  */
 #include "admin/command.h"
 
-#include "core/permission_explain.h"
+#include "core/config/permission_explain.h"
+#include "core/config/supported.h"
 #include "core/server.h"
-#include "core/supported.h"
 #include "rt/pool.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* The command that changes privacy lists (XEP-0016) on behalf of an account. */
 #include "admin/command.h"
 
-#include "core/config.h"
+#include "core/config/config.h"
 #include "mod/api/privacy.h"
 #include "xml/stream.h"
 

@@ -1,7 +1,7 @@
 /* Commands of the tag private: XML that clients keep on the server (XEP-0049), and bookmarks on their way out of it. */
 #include "admin/command.h"
 
-#include "core/config.h"
+#include "core/config/config.h"
 #include "mod/api/private.h"
 #include "xml/stream.h"
 #include "xml/writer.h"

@@ -4,8 +4,8 @@
  */
 #include "admin/command.h"
 
-#include "core/config.h"
-#include "core/subscribe.h"
+#include "core/account/subscribe.h"
+#include "core/config/config.h"
 
 #include <stdlib.h>
 

@@ -4,10 +4,10 @@
  */
 #include "admin/command.h"
 
-#include "core/auth.h"
-#include "core/config.h"
-#include "core/erlang_term.h"
-#include "core/subscribe.h"
+#include "core/account/subscribe.h"
+#include "core/auth/auth.h"
+#include "core/config/config.h"
+#include "core/config/erlang_term.h"
 #include "rt/mailbox.h"
 #include "rt/pool.h"
 #include "rt/shard.h"

@@ -1,9 +1,9 @@
 /* Commands of the tag server: state, memory, and the orderly or sudden end of it. */
 #include "admin/command.h"
 
-#include "core/auth.h"
-#include "core/config.h"
-#include "core/oauth.h"
+#include "core/auth/auth.h"
+#include "core/auth/oauth.h"
+#include "core/config/config.h"
 #include "core/server.h"
 #include "rt/fiber.h"
 #include "rt/mailbox.h"

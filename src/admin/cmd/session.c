@@ -1,7 +1,7 @@
-/* Commands of the tag session: who is connected, and ending sessions. Data comes from the home shards (core/account.h). */
+/* Commands of the tag session: who is connected, and ending sessions. Data comes from the home shards (core/account/account.h). */
 #include "admin/command.h"
 
-#include "core/account.h"
+#include "core/account/account.h"
 #include "core/server.h"
 
 #include <stdlib.h>

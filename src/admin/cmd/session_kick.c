@@ -1,7 +1,7 @@
 /* Commands of the tag session that end sessions. */
 #include "admin/cmd/would.h"
 
-#include "core/account.h"
+#include "core/account/account.h"
 
 /* Names that are no names have no sessions. */
 static int kick(struct cmd_call *c, struct str resource, enum kick_kind kind, struct str reason, unsigned *n_out) YIELDS;

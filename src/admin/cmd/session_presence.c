@@ -1,7 +1,7 @@
 /* The command of the tag session that speaks for a session. */
 #include "admin/command.h"
 
-#include "core/account.h"
+#include "core/account/account.h"
 
 /* Up to version 0 the priority was a text. */
 static void priority_from_text(struct cmd_call *c, const struct value *in, struct value *out)

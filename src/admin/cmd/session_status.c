@@ -1,7 +1,7 @@
 /* Commands that look for sessions by their presence: status_num, status_list and their forms for one host. */
 #include "admin/command.h"
 
-#include "core/account.h"
+#include "core/account/account.h"
 
 /* Sessions on the host ("all": any) whose presence is the given word ("all": any). */
 static int find(struct cmd_call *c, struct str host, struct session_info **out, size_t *n_out) YIELDS;

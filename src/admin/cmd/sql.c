@@ -2,7 +2,7 @@
 #include "admin/command.h"
 
 #include "base/log.h"
-#include "core/auth.h"
+#include "core/auth/auth.h"
 
 /* COMPAT(ejabberd): a host that is not served has no accounts to convert, which is no failure; an empty name is one. */
 static int convert_to_scram(struct cmd_call *c) YIELDS;

@@ -4,7 +4,7 @@
  */
 #include "admin/command.h"
 
-#include "core/config.h"
+#include "core/config/config.h"
 #include "mod/api/shared_roster.h"
 #include "store/srg.h"
 #include "xmpp/jid.h"

@@ -2,7 +2,7 @@
 #include "admin/command.h"
 
 #include "base/rand.h"
-#include "core/account.h"
+#include "core/account/account.h"
 #include "core/router.h"
 #include "xml/stream.h"
 #include "xml/writer.h"

@@ -1,9 +1,9 @@
 /* Commands of the tag statistics. */
 #include "admin/command.h"
 
-#include "core/account.h"
-#include "core/auth.h"
-#include "core/config.h"
+#include "core/account/account.h"
+#include "core/auth/auth.h"
+#include "core/config/config.h"
 #include "core/server.h"
 #include "rt/fiber.h"
 #include "rt/mailbox.h"

@@ -1,7 +1,7 @@
 /* Commands of the tag vcard: fields of the vCard of an account (XEP-0054), which is kept at the account's home. */
 #include "admin/command.h"
 
-#include "core/config.h"
+#include "core/config/config.h"
 #include "mod/api/vcard.h"
 #include "xml/writer.h"
 #include "xmpp/dataform.h"

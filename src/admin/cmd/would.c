@@ -1,7 +1,7 @@
 /* Dry runs: who would be kicked. Asks the account's home shard, so it suspends. */
 #include "admin/cmd/would.h"
 
-#include "core/account.h"
+#include "core/account/account.h"
 
 int would_kick(struct cmd_call *c, struct str user, struct str host, struct str resource)
 {

@@ -5,7 +5,7 @@
 #ifndef MOD_API_DISCO_H
 #define MOD_API_DISCO_H
 
-#include "core/module.h"
+#include "core/module/module.h"
 
 enum disco_found {
     DISCO_NOT_MINE,

@@ -2,8 +2,8 @@
 #ifndef MOD_API_OFFLINE_PARTS_H
 #define MOD_API_OFFLINE_PARTS_H
 
-#include "core/module.h"
-#include "core/session.h"
+#include "core/account/session.h"
+#include "core/module/module.h"
 
 /* A session by address and time of binding, to be found again after a suspension. */
 struct offline_receiver {

@@ -4,7 +4,7 @@
 #ifndef MOD_API_PRIVACY_H
 #define MOD_API_PRIVACY_H
 
-#include "core/session.h"
+#include "core/account/session.h"
 #include "store/privacy.h"
 
 #define PRIVACY_ITEMS_MAX 10000 /* of one list */

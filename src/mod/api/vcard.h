@@ -4,7 +4,7 @@
 #ifndef MOD_API_VCARD_H
 #define MOD_API_VCARD_H
 
-#include "core/session.h"
+#include "core/account/session.h"
 #include "store/vcard.h"
 
 #define VCARD_PHOTO_HEX 40 /* SHA-1 in hexadecimal */

@@ -6,7 +6,7 @@
 #include "admin/host_args.h"
 #include "admin/out.h"
 #include "admin/start.h"
-#include "core/access.h"
+#include "core/config/access.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

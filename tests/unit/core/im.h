@@ -1,6 +1,6 @@
 /*
  * For the tests of accounts, delivery, routing and modules: a runtime of two shards with a configuration in force on both, and
- * client streams that only write down what they are given (they take the place of core/c2s.c at link time).
+ * client streams that only write down what they are given (they take the place of core/c2s/c2s.c at link time).
  */
 #ifndef TEST_CORE_IM_H
 #define TEST_CORE_IM_H
@@ -8,11 +8,11 @@
 #include "../store/harness.h"
 
 #include "base/buf.h"
-#include "core/c2s.h"
-#include "core/module.h"
+#include "core/account/session.h"
+#include "core/account/session_table.h"
+#include "core/c2s/c2s.h"
+#include "core/module/module.h"
 #include "core/router.h"
-#include "core/session.h"
-#include "core/session_table.h"
 #include "xml/stream.h"
 #include "xml/writer.h"
 

@@ -1,5 +1,5 @@
-/* core/access.h: acl types, access rules in both spellings, shaper rules, rules in place, per host. */
-#include "core/access.h"
+/* core/config/access.h: acl types, access rules in both spellings, shaper rules, rules in place, per host. */
+#include "core/config/access.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

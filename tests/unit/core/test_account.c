@@ -1,4 +1,7 @@
-/* Sessions of an account, presence among them, counters and the questions from other shards (core/account.c, account_query.c). */
+/*
+ * Sessions of an account, presence among them, counters and the questions from other shards (core/account/account.c,
+ * account_query.c).
+ */
 #include "im.h"
 
 #define CONFIG "hosts: [a.example, b.example]\nmodules:\n  mod_ping: {}\n"

@@ -5,11 +5,11 @@
 #include "../store/harness.h"
 
 #include "base/rand.h"
-#include "core/auth.h"
-#include "core/auth_cache.h"
-#include "core/access.h"
-#include "core/config.h"
-#include "core/session.h"
+#include "core/account/session.h"
+#include "core/auth/auth.h"
+#include "core/auth/auth_cache.h"
+#include "core/config/access.h"
+#include "core/config/config.h"
 #include "xmpp/jid.h"
 
 #define HOST S("a.example")

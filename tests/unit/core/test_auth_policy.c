@@ -1,8 +1,8 @@
 /* The options auth_* as they come out of a configuration file. */
 #include "../store/harness.h"
 
-#include "core/auth_policy.h"
-#include "core/config.h"
+#include "core/auth/auth_policy.h"
+#include "core/config/config.h"
 
 static const char text[] =
     "hosts: [plain.example, scram.example, big.example, types.example]\n"

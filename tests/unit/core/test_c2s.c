@@ -7,12 +7,12 @@
 
 #include "base/base64.h"
 #include "base/utf8.h"
-#include "core/auth.h"
-#include "core/c2s_stream.h"
+#include "core/account/session_table.h"
+#include "core/auth/auth.h"
+#include "core/c2s/c2s_stream.h"
 #include "core/listeners.h"
-#include "core/module.h"
+#include "core/module/module.h"
 #include "core/server_start.h"
-#include "core/session_table.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

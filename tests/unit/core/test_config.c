@@ -1,10 +1,10 @@
 /*
- * core/config.h: the option table against ejabberd's names and types, messages with their places, includes, macros,
+ * core/config/config.h: the option table against ejabberd's names and types, messages with their places, includes, macros,
  * keywords, hosts, listeners, dump, what reload has to do.
  */
-#include "core/config.h"
-#include "core/option.h"
-#include "core/option_type.h"
+#include "core/config/config.h"
+#include "core/config/option.h"
+#include "core/config/option_type.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -202,7 +202,7 @@ static void test_table_effects(void **state)
         const char *group, *option;
     } effects[] = {
 #define EFFECT(group, option) {(group), (option)},
-#include "core/option_effect.def"
+#include "core/config/option_effect.def"
 #undef EFFECT
     };
     for (size_t i = 0; i < ARRAY_LEN(effects); i++) {

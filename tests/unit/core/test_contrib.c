@@ -6,9 +6,9 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
-#include "core/contrib_files.h"
-#include "core/contrib_place.h"
-#include "core/contrib_spec.h"
+#include "core/module/contrib_files.h"
+#include "core/module/contrib_place.h"
+#include "core/module/contrib_spec.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,10 @@
-/* core/erlang_term.h and core/erlang_cfg.h: terms and what is no term, old configurations as new ones that are accepted. */
-#include "core/erlang_cfg.h"
+/*
+ * core/config/erlang_term.h and core/config/erlang_cfg.h: terms and what is no term, old configurations as new ones that are
+ * accepted.
+ */
+#include "core/config/erlang_cfg.h"
 
-#include "core/supported.h"
+#include "core/config/supported.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Examples of the standards for tokens and keys, and the words of the program protocol. */
-#include "core/extauth.h"
-#include "core/jwt.h"
+#include "core/auth/extauth.h"
+#include "core/auth/jwt.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

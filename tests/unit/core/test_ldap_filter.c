@@ -1,5 +1,5 @@
 /* Filters made of templates: no name gets out of its place (RFC 4515 §3). */
-#include "core/ldap_filter.h"
+#include "core/auth/ldap_filter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
-/* The queue of unacknowledged stanzas (core/mgmt.h) against a plain list, and counts around the turn of 2^32. */
+/* The queue of unacknowledged stanzas (core/c2s/mgmt.h) against a plain list, and counts around the turn of 2^32. */
 #include "../store/harness.h"
 
-#include "core/mgmt.h"
+#include "core/c2s/mgmt.h"
 
 #include <stdlib.h>
 

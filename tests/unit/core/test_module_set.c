@@ -1,8 +1,8 @@
-/* Modules that come, are replaced and go while the shards run (core/module_set.h): tables, callbacks, options, refusals. */
+/* Modules that come, are replaced and go while the shards run (core/module/module_set.h): tables, callbacks, options, refusals. */
 #include "im.h"
 
 #include "core/http_routes.h"
-#include "core/module_set.h"
+#include "core/module/module_set.h"
 
 #define CONFIG "hosts: [a.example, b.example]\ninstall_contrib_modules: [mod_guest]\nmodules:\n  mod_ping: {}\n"
 #define NAMED CONFIG "host_config:\n  b.example:\n    modules:\n      mod_guest:\n        size: 7\n"

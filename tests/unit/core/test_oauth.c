@@ -1,9 +1,9 @@
-/* core/oauth.h over a real store on two shards; reads of the store are counted and can be held up. */
+/* core/auth/oauth.h over a real store on two shards; reads of the store are counted and can be held up. */
 #include "../store/harness.h"
 
 #include "base/hash.h"
-#include "core/config.h"
-#include "core/oauth.h"
+#include "core/auth/oauth.h"
+#include "core/config/config.h"
 #include "store/oauth.h"
 
 static struct config *config;

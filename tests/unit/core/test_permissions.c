@@ -2,7 +2,7 @@
  * api_permissions: the recorded answers of three listeners (open, authonly, stock) as a table, the default, and the
  * clauses one by one.
  */
-#include "core/access.h"
+#include "core/config/access.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

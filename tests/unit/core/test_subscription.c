@@ -1,7 +1,7 @@
 /* RFC 6121 Appendix A, state by state: every transition in words of the RFC, and the columns they are kept in. */
 #include "../store/harness.h"
 
-#include "core/subscription.h"
+#include "core/account/subscription.h"
 
 /* States in words: subscription, "+o" we asked, "+i" she asked. */
 static const char *const names[SUB__COUNT] = {"none", "none+o", "none+i", "none+oi", "to", "to+i", "from", "from+o", "both"};

@@ -1,5 +1,5 @@
-/* core/yaml.h: trees with places, what is refused and where, scalars, writing back. */
-#include "core/yaml.h"
+/* core/config/yaml.h: trees with places, what is refused and where, scalars, writing back. */
+#include "core/config/yaml.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

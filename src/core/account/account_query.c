@@ -1,0 +1,279 @@
+/*
+ * Questions about online accounts from any shard: lists, counts, kicks, injected stanzas. Each goes to the home shard of the
+ * account, or to all shards and back; everything here may suspend. Answers are copies.
+ */
+#include "base/clock.h"
+#include "core/account/session_table.h"
+#include "core/c2s/c2s.h"
+#include "core/config/config.h"
+#include "rt/mailbox.h"
+#include "rt/shard.h"
+
+#define DEADLINE_MS 10000
+
+/* --- snapshots --- */
+
+struct listing {
+    struct arena *own; /* of the shard that fills it */
+    struct session_info *items;
+    size_t n, cap;
+};
+
+static void snapshot(struct arena *a, const struct session *s, struct session_info *out)
+{
+    uint64_t now = clock_mono_ms();
+    *out = (struct session_info){.jid = jid_copy(a, session_jid(s)), .connection = "c2s", .priority = s->priority,
+                                 .uptime_s = (now - s->bound_ms) / 1000, .show = show_name(s->show)};
+    struct stanza *p = session_last_presence(s);
+    struct xml_el *status = p ? xml_child(p->el, TOK_status, TOK_NS_CLIENT) : NULL;
+    if (status)
+        out->status_text = arena_str(a, xml_text_of(p->arena, status));
+    if (p)
+        stanza_end(&p);
+    if (s->owner)
+        c2s_info(s->owner, &out->connection, &out->ip, &out->port);
+}
+
+static void list_one(struct listing *l, const struct session *s)
+{
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? l->cap * 2 : 16;
+        struct session_info *p = ARENA_ARRAY(l->own, struct session_info, cap);
+        if (l->n)
+            memcpy(p, l->items, l->n * sizeof *p);
+        l->items = p;
+        l->cap = cap;
+    }
+    snapshot(l->own, s, &l->items[l->n++]);
+}
+
+static void listing_free(void *arg)
+{
+    arena_release(&((struct listing *)arg)->own);
+}
+
+static void arena_drop(void *arg)
+{
+    struct arena *a = arg;
+    arena_release(&a);
+}
+
+/* Slots for every shard in an arena that outlives even a shard that answers too late. */
+static struct arena *listings_new(void ***slots_out)
+{
+    struct arena *g = arena_new();
+    unsigned n = shard_count();
+    void **slots = ARENA_ARRAY(g, void *, n);
+    for (unsigned i = 0; i < n; i++) {
+        slots[i] = ARENA_NEW(g, struct listing);
+        arena_on_release(g, listing_free, slots[i]);
+    }
+    *slots_out = slots;
+    return g;
+}
+
+static int list_host(void *arg, void *slot, struct error *err)
+{
+    const struct str *host = arg;
+    struct listing *l = slot;
+    (void)err;
+    l->own = arena_new();
+    LIST_EACH(it, &session_table_self()->all) {
+        struct session *s = LIST_ENTRY(it, struct session, all);
+        if (!host->n || str_eq(jid_host(session_jid(s)), *host))
+            list_one(l, s);
+    }
+    return 0;
+}
+
+static void join(struct arena *a, void **slots, struct session_info **out, size_t *n_out)
+{
+    size_t n = 0, at = 0;
+    for (unsigned i = 0; i < shard_count(); i++)
+        n += ((struct listing *)slots[i])->n;
+    *out = ARENA_ARRAY(a, struct session_info, n + 1);
+    *n_out = n;
+    for (unsigned i = 0; i < shard_count(); i++) {
+        const struct listing *l = slots[i];
+        if (l->n)
+            memcpy(*out + at, l->items, l->n * sizeof **out);
+        at += l->n;
+    }
+}
+
+int account_sessions(struct arena *a, struct str host, struct session_info **out, size_t *n_out, struct error *err)
+{
+    void **slots;
+    struct arena *g = listings_new(&slots);
+    struct str *arg = ARENA_NEW(g, struct str);
+    *arg = arena_str(g, host);
+    arena_on_release(a, arena_drop, g); /* the strings of the answer live there */
+    if (mail_gather(list_host, arg, slots, g, DEADLINE_MS, err) != 0)
+        return -1;
+    join(a, slots, out, n_out);
+    return 0;
+}
+
+/* --- counting --- */
+
+static int count_host(void *arg, void *slot, struct error *err)
+{
+    const struct str *host = arg;
+    const struct session_table *t = session_table_self();
+    const struct vhost *h = host->n ? config_host(config_current(), *host) : NULL;
+    uint64_t *n = slot;
+    (void)err;
+    for (size_t i = 0; i < t->hosts; i++)
+        if (!host->n || (h && h->index == i))
+            *n += t->per_host[i];
+    return 0;
+}
+
+int account_count_sessions(struct str host, uint64_t *out, struct error *err)
+{
+    struct arena *g = arena_new();
+    void **slots = ARENA_ARRAY(g, void *, shard_count());
+    for (unsigned i = 0; i < shard_count(); i++)
+        slots[i] = ARENA_NEW(g, uint64_t);
+    struct str *arg = ARENA_NEW(g, struct str);
+    *arg = arena_str(g, host);
+    int rc = mail_gather(count_host, arg, slots, g, DEADLINE_MS, err);
+    *out = 0;
+    for (unsigned i = 0; rc == 0 && i < shard_count(); i++)
+        *out += *(uint64_t *)slots[i];
+    arena_release(&g);
+    return rc;
+}
+
+/* --- one account --- */
+
+struct account_call {
+    struct arena *arena;
+    struct str user, host, resource, reason;
+    enum kick_kind kind;
+    struct listing listing;
+    unsigned kicked;
+    struct stanza *stanza;
+};
+
+static struct account_call *call_new(struct str user, struct str host)
+{
+    struct arena *g = arena_new();
+    struct account_call *c = ARENA_NEW(g, struct account_call);
+    c->arena = g;
+    c->user = arena_str(g, user);
+    c->host = arena_str(g, host);
+    arena_on_release(g, listing_free, &c->listing);
+    return c;
+}
+
+static int call_home(struct account_call *c, call_fn fn, struct error *err) YIELDS;
+static int call_home(struct account_call *c, call_fn fn, struct error *err)
+{
+    return mail_call(shard_of(jid_home_hash_parts(c->user, c->host)), fn, c, c->arena, DEADLINE_MS, err);
+}
+
+static int list_account(void *arg, struct error *err)
+{
+    struct account_call *c = arg;
+    struct account *a = account_find(c->user, c->host);
+    (void)err;
+    c->listing.own = arena_new();
+    if (a)
+        LIST_EACH(it, &a->sessions)
+            list_one(&c->listing, LIST_ENTRY(it, struct session, link));
+    return 0;
+}
+
+int account_user_sessions(struct arena *a, struct str user, struct str host, struct session_info **out, size_t *n_out,
+                          struct error *err)
+{
+    struct account_call *c = call_new(user, host);
+    arena_on_release(a, arena_drop, c->arena);
+    if (call_home(c, list_account, err) != 0)
+        return -1;
+    *out = c->listing.items;
+    *n_out = c->listing.n;
+    return 0;
+}
+
+static void end_session(struct session *s, enum kick_kind kind, struct str reason)
+{
+    static const char *const conditions[] = {
+        [KICK_ADMIN] = "policy-violation", [KICK_SESSION] = "conflict", [KICK_REMOVED] = "conflict",
+        [KICK_STOP] = "system-shutdown"};
+    struct str text = kind == KICK_ADMIN ? S("has been kicked") : kind == KICK_REMOVED ? S("User removed") : reason;
+    if (s->owner)
+        c2s_end(s->owner, conditions[kind], text);
+    else
+        session_close(&s, "kicked");
+}
+
+/* An account that is only being told something has no session. */
+static struct session *first_session(struct account *a)
+{
+    return list_empty(&a->sessions) ? NULL : LIST_ENTRY(a->sessions.next, struct session, link);
+}
+
+static int kick_account(void *arg, struct error *err)
+{
+    struct account_call *c = arg;
+    struct account *a = account_find(c->user, c->host);
+    (void)err;
+    while (a) {
+        struct session *victim = c->resource.n ? session_find(a, c->resource) : first_session(a);
+        if (!victim || victim->closing)
+            break;
+        end_session(victim, c->kind, c->reason);
+        c->kicked++;
+        a = account_find(c->user, c->host); /* the last session takes the account along */
+    }
+    return 0;
+}
+
+int account_kick(struct str user, struct str host, struct str resource, enum kick_kind kind, struct str reason,
+                 unsigned *kicked_out, struct error *err)
+{
+    struct account_call *c = call_new(user, host);
+    c->resource = arena_str(c->arena, resource);
+    c->reason = arena_str(c->arena, reason);
+    c->kind = kind;
+    struct arena *g = c->arena;
+    int rc = call_home(c, kick_account, err);
+    if (rc == 0)
+        *kicked_out = c->kicked;
+    arena_release(&g);
+    return rc;
+}
+
+static void drop_stanza(void *arg)
+{
+    stanza_end(arg);
+}
+
+static int inject(void *arg, struct error *err) YIELDS;
+static int inject(void *arg, struct error *err)
+{
+    struct account_call *c = arg;
+    struct account *a = account_find(c->user, c->host);
+    struct session *s = a ? session_find(a, c->resource) : NULL;
+    if (!s || !s->owner) {
+        stanza_end(&c->stanza);
+        return err_set(err, ERR_NOT_FOUND, "no such session");
+    }
+    c2s_stanza(s->owner, &c->stanza);
+    return 0;
+}
+
+int account_inject(struct str user, struct str host, struct str resource, struct stanza **s, struct error *err)
+{
+    struct account_call *c = call_new(user, host);
+    c->resource = arena_str(c->arena, resource);
+    c->stanza = *s;
+    *s = NULL;
+    arena_on_release(c->arena, drop_stanza, &c->stanza); /* should the call get lost */
+    struct arena *g = c->arena;
+    int rc = call_home(c, inject, err);
+    arena_release(&g);
+    return rc;
+}

@@ -1,0 +1,286 @@
+/*
+ * See the header. What is known of a ban is written before the password is replaced: from then on the account is shut, whatever
+ * fails later, and a second call can see it. Everything suspends.
+ */
+#include "core/auth/ban.h"
+
+#include "base/base64.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "base/secret.h"
+#include "core/account/account.h"
+#include "core/auth/auth.h"
+#include "core/auth/auth_cache.h"
+#include "core/cookie.h"
+#include "store/last.h"
+#include "store/private.h"
+#include "xml/stream.h"
+#include "xml/writer.h"
+
+#include <openssl/hmac.h>
+#include <time.h>
+
+#define PASSWORD_CHARS 40
+
+static const char *const hash_names[] = {"sha", "sha256", "sha512"};
+
+/* --- the element --- */
+
+static void add(struct arena *a, struct xml_el *el, const char *name, struct str text)
+{
+    struct xml_el *child = xml_new_text(a, str_of(name), S(BAN_NS));
+    xml_append_text(a, child, text);
+    xml_append(el, child);
+}
+
+static struct xml_el *child_of(const struct xml_el *el, const char *name)
+{
+    struct xml_el *child = xml_first(el);
+    while (child && !str_eq(child->name, str_of(name)))
+        child = xml_next(child);
+    return child;
+}
+
+static struct str text_of(struct arena *a, const struct xml_el *el, const char *name)
+{
+    const struct xml_el *child = child_of(el, name);
+    return child ? xml_text_of(a, child) : STR_NULL;
+}
+
+/*
+ * A seal over the children before it, with the server's own secret: the table is within reach of whoever may write private
+ * storage, and the old password comes from there.
+ */
+static struct str seal(struct arena *a, const struct xml_el *el)
+{
+    struct buf b = BUF_INIT;
+    unsigned char md[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    for (const struct xml_el *child = xml_first(el); child && !str_eq(child->name, S("hash")); child = xml_next(child))
+        xml_write(&b, child, TOK_NONE);
+    HMAC(EVP_sha256(), cookie().p ? cookie().p : "", (int)cookie().n, (const unsigned char *)buf_str(&b).p, b.n, md, &n);
+    secret_wipe(b.p, b.n);
+    buf_deinit(&b);
+    return base64_encode(a, str_n((const char *)md, n));
+}
+
+static void add_scram(struct arena *a, struct xml_el *el, const struct scram_keys *k)
+{
+    struct xml_el *child = xml_new_text(a, S("scram"), S(BAN_NS));
+    xml_attr_set_text(a, child, S("hash"), str_of(hash_names[k->hash]));
+    xml_attr_set_text(a, child, S("iterations"), arena_printf(a, "%u", k->iterations));
+    xml_attr_set_text(a, child, S("salt"), base64_encode(a, k->salt));
+    xml_attr_set_text(a, child, S("storedkey"), base64_encode(a, k->stored_key));
+    xml_attr_set_text(a, child, S("serverkey"), base64_encode(a, k->server_key));
+    xml_append(el, child);
+}
+
+static void add_creds(struct arena *a, struct xml_el *el, const struct user_creds *c)
+{
+    if (c->has_plain)
+        add(a, el, "password", c->plain);
+    for (size_t i = 0; i < ARRAY_LEN(c->scram); i++)
+        if (c->scram[i].iterations)
+            add_scram(a, el, &c->scram[i]);
+}
+
+static bool read_key(struct arena *a, const struct xml_el *el, const char *name, size_t n, struct str *out)
+{
+    return base64_decode(a, xml_attr_get_text(el, str_of(name)), out) && (!n || out->n == n);
+}
+
+static void read_scram(struct arena *a, const struct xml_el *el, struct user_creds *out)
+{
+    struct scram_keys k = {0};
+    int64_t iterations;
+    for (enum scram_hash h = 0; h < ARRAY_LEN(hash_names); h++) {
+        size_t len = scram_digest_len(h);
+        k.hash = h;
+        if (str_eq(xml_attr_get_text(el, S("hash")), str_of(hash_names[h])) &&
+            str_to_i64(xml_attr_get_text(el, S("iterations")), &iterations) && iterations > 0 && iterations <= 10000000 &&
+            read_key(a, el, "salt", 0, &k.salt) && read_key(a, el, "storedkey", len, &k.stored_key) &&
+            read_key(a, el, "serverkey", len, &k.server_key)) {
+            k.iterations = (unsigned)iterations;
+            out->scram[h] = k;
+        }
+    }
+}
+
+static bool read_creds(struct arena *a, const struct xml_el *el, struct user_creds *out)
+{
+    const struct xml_el *plain = child_of(el, "password");
+    *out = (struct user_creds){.has_plain = plain != NULL, .plain = plain ? xml_text_of(a, plain) : STR_NULL};
+    for (const struct xml_el *child = xml_first(el); child; child = xml_next(child))
+        if (str_eq(child->name, S("scram")))
+            read_scram(a, child, out);
+    return plain || out->scram[SCRAM_SHA1].iterations || out->scram[SCRAM_SHA256].iterations || out->scram[SCRAM_SHA512].iterations;
+}
+
+/* *el_out NULL: not banned. */
+static int load(struct arena *a, struct str host, struct str user, struct xml_el **el_out, struct error *err) YIELDS;
+static int load(struct arena *a, struct str host, struct str user, struct xml_el **el_out, struct error *err)
+{
+    struct str text;
+    const char *why;
+    *el_out = NULL;
+    enum store_rc rc = private_get(a, host, user, S(BAN_NS), &text);
+    if (rc == STORE_NONE)
+        return 0;
+    if (rc != STORE_OK)
+        return store_error(rc, "ban", err);
+    *el_out = xml_parse(a, text, TOK_NONE, &why);
+    if (!*el_out)
+        return err_set(err, ERR_INTERNAL, "what is stored of the ban of %.*s@%.*s is no XML", STR_ARG(user), STR_ARG(host));
+    if (!child_of(*el_out, "reason") && !child_of(*el_out, "bandate"))
+        *el_out = NULL; /* an empty element bans nobody */
+    return 0;
+}
+
+int ban_get(struct arena *a, struct str host, struct str user, struct ban *out, bool *banned_out, struct error *err)
+{
+    struct xml_el *el;
+    *banned_out = false;
+    if (load(a, host, user, &el, err) != 0)
+        return -1;
+    *banned_out = el != NULL;
+    if (el)
+        *out = (struct ban){text_of(a, el, "reason"), text_of(a, el, "bandate"), text_of(a, el, "lastdate"),
+                            text_of(a, el, "lastreason")};
+    return 0;
+}
+
+/* --- banning --- */
+
+static struct str iso(struct arena *a, int64_t seconds)
+{
+    struct tm tm;
+    time_t t = (time_t)seconds;
+    char stamp[64] = "";
+    if (gmtime_r(&t, &tm))
+        strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return arena_str(a, str_of(stamp));
+}
+
+/* When the account was last there: now when it is. */
+static int add_last(struct arena *a, struct xml_el *el, struct str host, struct str user, struct error *err) YIELDS;
+static int add_last(struct arena *a, struct xml_el *el, struct str host, struct str user, struct error *err)
+{
+    struct session_info *s;
+    size_t n = 0;
+    int64_t seconds;
+    struct str date = clock_format(a, clock_wall_us(), true), words = S("ONLINE");
+    if (account_user_sessions(a, user, host, &s, &n, err) != 0)
+        return -1;
+    if (!n) {
+        enum store_rc rc = last_get(a, host, user, &seconds, &words);
+        if (rc == STORE_OK)
+            date = iso(a, seconds);
+        else if (rc == STORE_NONE)
+            words = S("NOT FOUND");
+        else
+            return store_error(rc, "last activity", err);
+    }
+    add(a, el, "lastdate", date);
+    add(a, el, "lastreason", words);
+    return 0;
+}
+
+static int keep(struct arena *a, struct str host, struct str user, const struct xml_el *el, struct error *err) YIELDS;
+static int keep(struct arena *a, struct str host, struct str user, const struct xml_el *el, struct error *err)
+{
+    struct buf b = BUF_INIT;
+    xml_write(&b, el, TOK_NONE);
+    struct private_element e = {S(BAN_NS), arena_str(a, buf_str(&b))};
+    secret_wipe(b.p, b.n);
+    buf_deinit(&b);
+    enum store_rc rc = private_set(host, user, &e, 1);
+    return rc == STORE_OK ? 0 : store_error(rc, "ban", err);
+}
+
+static int shut(struct arena *a, struct str host, struct str user, struct str reason, struct error *err) YIELDS;
+static int shut(struct arena *a, struct str host, struct str user, struct str reason, struct error *err)
+{
+    struct user_creds old;
+    struct xml_el *el;
+    if (load(a, host, user, &el, err) != 0)
+        return -1;
+    if (el)
+        return err_set(err, ERR_CONFLICT, "the account is banned already");
+    el = xml_new_text(a, S("banned"), S(BAN_NS));
+    add(a, el, "reason", reason);
+    enum store_rc rc = users_get(a, host, user, &old);
+    if (rc == STORE_OK)
+        add_creds(a, el, &old);
+    else if (rc != STORE_NONE)
+        return store_error(rc, "account", err);
+    if (add_last(a, el, host, user, err) != 0)
+        return -1;
+    add(a, el, "bandate", clock_format(a, clock_wall_us(), true));
+    add(a, el, "hash", seal(a, el));
+    return keep(a, host, user, el, err);
+}
+
+int ban_lock(struct str host, struct str user, struct str reason, struct error *err)
+{
+    char password[PASSWORD_CHARS + 1];
+    unsigned kicked;
+    rand_token(password, PASSWORD_CHARS);
+    int rc = auth_set_password(host, user, str_of(password), err);
+    if (rc != 0 && err->code == ERR_NOT_FOUND) {
+        *err = ERROR_INIT;
+        rc = auth_register(host, user, str_of(password), err);
+    }
+    secret_wipe(password, sizeof(password));
+    return rc == 0 ? account_kick(user, host, STR_NULL, KICK_SESSION, reason, &kicked, err) : -1;
+}
+
+int ban_set(struct str host, struct str user, struct str reason, struct error *err)
+{
+    struct arena *a = arena_new();
+    arena_mark_secret(a);
+    int rc = shut(a, host, user, reason, err);
+    arena_release(&a);
+    return rc == 0 ? ban_lock(host, user, reason, err) : -1;
+}
+
+/* --- lifting --- */
+
+static int restore(struct arena *a, struct str host, struct str user, const struct xml_el *el, struct error *err) YIELDS;
+static int restore(struct arena *a, struct str host, struct str user, const struct xml_el *el, struct error *err)
+{
+    struct user_creds old;
+    struct auth_policy policy;
+    if (!secret_eq(seal(a, el), text_of(a, el, "hash"))) /* made by ejabberd, on another node, or by hand */
+        LOG(WARNING, "ban", NULL, "the ban of %.*s@%.*s does not carry this server's seal", STR_ARG(user), STR_ARG(host));
+    if (!read_creds(a, el, &old))
+        return 0; /* there was no account before */
+    if (old.has_plain && auth_policy_of(host, &policy) && !(policy.forms & AUTH_FORM_PLAIN))
+        return auth_set_password(host, user, old.plain, err);
+    enum store_rc rc = users_set(host, user, &old);
+    auth_cache_forget(host, user);
+    return rc == STORE_OK || rc == STORE_NONE ? 0 : store_error(rc, "account", err);
+}
+
+static int lift(struct arena *a, struct str host, struct str user, struct error *err) YIELDS;
+static int lift(struct arena *a, struct str host, struct str user, struct error *err)
+{
+    struct xml_el *el;
+    if (load(a, host, user, &el, err) != 0)
+        return -1;
+    if (!el)
+        return err_set(err, ERR_NOT_FOUND, "the account is not banned");
+    if (restore(a, host, user, el, err) != 0)
+        return -1;
+    enum store_rc rc = private_remove(host, user, S(BAN_NS));
+    return rc == STORE_OK || rc == STORE_NONE ? 0 : store_error(rc, "ban", err);
+}
+
+int ban_lift(struct str host, struct str user, struct error *err)
+{
+    struct arena *a = arena_new();
+    arena_mark_secret(a);
+    int rc = lift(a, host, user, err);
+    arena_release(&a);
+    return rc;
+}

@@ -1,0 +1,124 @@
+/*
+ * Stream management (XEP-0198), the part that belongs to a session and outlives its stream: counters, the queue of what the
+ * client has not acknowledged, waiting for resumption, and the copy in the store from which a new server process goes on.
+ * Home shard of the account. The elements of the protocol are in core/c2s/c2s_mgmt.c, the copy in core/c2s/mgmt_store.c, what
+ * becomes of the queue of a session that ends in core/c2s/mgmt_end.c.
+ */
+#ifndef CORE_MGMT_H
+#define CORE_MGMT_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "rt/timer.h"
+#include "xmpp/stanza.h"
+
+struct session;
+struct mgmt_window;
+
+#define MGMT_ID_LEN 24
+
+/* One stanza in the queue; its bytes follow, filled up to a multiple of 8. */
+struct mgmt_rec {
+    uint32_t n : 28, kind : 2, stored : 1;
+    uint32_t sent_s;     /* since the epoch */
+    struct arena *hold;  /* of a message that is not safe yet; NULL: nobody waits for it */
+};
+
+struct mgmt {
+    struct session *session; /* NULL: over */
+    struct buf queue;        /* records from `at` on; no memory while empty */
+    uint32_t at;
+    uint32_t n;              /* records */
+    uint32_t in;             /* stanzas of the client, modulo 2^32 (XEP-0198 §4) */
+    uint32_t handled;        /* of these, dealt with for good: what the client is told */
+    uint32_t safe;           /* the same as the store knows it; handled runs ahead by one write */
+    uint32_t want;           /* the count whose acknowledgement the client waits for, with answer_due */
+    uint32_t out;            /* stanzas to the client */
+    uint32_t old_n;          /* records that came from the store at the start, while `returned` */
+    uint32_t max_n, max_bytes;
+    uint32_t ack_ms, resume_s; /* 0: none */
+    uint32_t refs;           /* home shard only */
+    struct timer timer;      /* attached: acknowledgement due; detached: end of the session */
+    struct mgmt_window *window; /* of the stanzas that are coming in; NULL: none since the last */
+    struct list windows;     /* closed ones that are not done, oldest first */
+    struct list dirty;       /* in the shard's list of what the store has to be told */
+    /* The client is told `handled`; set by the stream, NULL without one. */
+    void (*answer)(struct mgmt *m);
+    bool old_ns : 1;     /* urn:xmpp:sm:2 */
+    bool resumable : 1;
+    bool asked : 1;      /* <r/> is out */
+    bool full : 1;
+    bool answer_due : 1;
+    bool kept : 1;       /* goes to the store at all */
+    bool stored : 1;     /* its row is there */
+    bool saving : 1;
+    bool returned : 1;   /* of the process before, and not resumed yet */
+    bool asleep : 1;     /* the server goes down: its time begins anew after the start */
+    bool row_due : 1, acked_due : 1;
+    char id[MGMT_ID_LEN + 1];
+};
+
+/* Acknowledged so far. */
+static inline uint32_t mgmt_acked(const struct mgmt *m) { return m->out - m->n; }
+
+struct mgmt_rec *mgmt_first(struct mgmt *m);
+struct mgmt_rec *mgmt_next(struct mgmt *m, struct mgmt_rec *r); /* NULL at the end */
+static inline struct str mgmt_bytes(const struct mgmt_rec *r) { return str_n((const char *)(r + 1), r->n); }
+
+struct options;
+/* Limits and times as mod_stream_mgmt has them; NULL: defaults. */
+void mgmt_limits(struct mgmt *m, const struct options *o);
+/* For the session; counters at zero. Limits are the caller's to set. */
+struct mgmt *mgmt_new(struct session *s);
+void mgmt_hold(struct mgmt *m);
+void mgmt_release(struct mgmt **m);
+/* The server ends; the session goes without a word. */
+void mgmt_drop(struct mgmt **m);
+/* A stanza of that kind went to the client as these bytes. arena: of a message, held until it is safe; NULL otherwise. */
+void mgmt_append(struct mgmt *m, enum stanza_kind kind, struct str bytes, uint32_t sent_s, struct arena *arena);
+/* The client has h stanzas. false: it was not sent that many. */
+bool mgmt_take_ack(struct mgmt *m, uint32_t h);
+/* The same for <resume/>, where a server that was killed may know of less than it had sent. */
+bool mgmt_take_resume(struct mgmt *m, uint32_t h);
+/* A stanza of the client is about to be dealt with. */
+void mgmt_received(struct mgmt *m, struct stanza *s);
+/* The stanzas up to here are to be acknowledged when all are dealt with. */
+void mgmt_settle(struct mgmt *m);
+/* The queue is longer than allowed: the session ends. true: so it was. Ends the session. */
+bool mgmt_end_full(struct mgmt *m);
+
+/* A session without a stream gets a stanza. */
+void mgmt_send_detached(struct session *s, const struct stanza *st);
+/* The stream is lost; the session waits for it resume_s seconds. */
+void mgmt_detach(struct session *s);
+/* Detached because the server goes down. */
+void mgmt_sleep(struct mgmt *m);
+/* The session of this account that <resume previd=''/> names; NULL: none. */
+struct account;
+struct session *mgmt_find(struct account *a, struct str id);
+
+/* --- mgmt_end.c --- */
+/*
+ * The session is over and out of the tables: what its client never got goes back through delivery, or its senders are told, as
+ * resend_on_timeout says. Takes m.
+ */
+void mgmt_end(struct mgmt **m, unsigned host);
+/* How many stanzas a session that timed out had dealt with (XEP-0198 §5: `h` of <failed/>). */
+bool mgmt_remembered(struct str id, struct str bare, uint32_t *handled_out);
+void mgmt_end_shard_stop(void);
+
+/* --- mgmt_store.c --- */
+/* Something the store should know has changed. */
+void mgmt_changed(struct mgmt *m);
+/* The presence of the session, or whether it has a stream. */
+void mgmt_row_changed(struct mgmt *m);
+void mgmt_shard_start(void);
+void mgmt_shard_stop(void);
+/* The end of the server: everything to the store. */
+void mgmt_save_all(void) YIELDS;
+/* Its rows go. */
+void mgmt_forget(struct mgmt *m) YIELDS;
+/* Before the server takes connections: sessions of the process before. */
+int mgmt_restore(struct error *err) YIELDS;
+
+#endif
