@@ -5,6 +5,8 @@
 #include "admin/configure.h"
 
 #include "admin/args.h"
+#include "core/account/roster.h"
+#include "core/config/config.h"
 #include "rt/fiber.h"
 
 #define CALL_ARGS_MAX 4
@@ -215,8 +217,8 @@ static enum adhoc_outcome user_stats(struct configure_ask *k)
     struct xml_el *x = result_form(k);
     dataform_add_value(k->call->arena, result_field(k, x, "jid-single", "accountjid", "Jabber ID"), jid_bare(jid));
     add_sessions(k, x);
-    const struct command *roster = command_find(S("get_roster_count"));
-    if (!roster || !roster->d->run)
+    const struct vhost *h = config_host(config_current(), jid_host(jid));
+    if (!h || !roster_on(h->index)) /* the rest is worth having */
         return ADHOC_DONE;
     if (run(k, "get_roster_count", who) != ADHOC_DONE)
         return ADHOC_FAILED;

@@ -418,6 +418,7 @@ def test_numbers_and_lists(server, boss):
 def test_user_stats(boss):
     fields = admin(boss, "user-stats", {"accountjid": boss.bare}).fields()
     assert fields["ipaddresses"] == [boss.sock.getsockname()[0]] and fields["onlineresources"] == [boss.jid.partition("/")[2]]
+    assert "rostersize" not in fields  # this server keeps no rosters
 
 
 @pytest.mark.parametrize("full", [False, True])
