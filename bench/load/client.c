@@ -9,6 +9,7 @@
 
 #define RESOURCE "bench"
 #define SASL_NS "urn:ietf:params:xml:ns:xmpp-sasl"
+#define SM_NS "urn:xmpp:sm:3"
 
 static struct {
     struct client *clients;
@@ -34,7 +35,7 @@ static bool starts(const char *s, size_t len, const char *what)
 static void client_fail(struct client *c, const char *why, const char *stanza, size_t len)
 {
     static const char *const steps[] = {"idle", "connect", "features", "starttls", "challenge", "success", "bind",
-        "session", "presence", "ready", "closing"};
+        "session", "roster", "presence", "enable", "resume", "ready", "closing"};
     if (!crowd.probing)
         die("client %ld, step %s: %s: %.*s", c->index, steps[c->state], why, (int)(len > 400 ? 400 : len), stanza);
     crowd.probe_failed = crowd.all_ready = true;
@@ -45,6 +46,19 @@ static void client_fail(struct client *c, const char *why, const char *stanza, s
 static void send_text(struct client *c, const char *text)
 {
     conn_send(&c->conn, text, strlen(text));
+}
+
+void client_send(struct client *c, const char *text)
+{
+    send_text(c, text);
+}
+
+static void send_resume(struct client *c)
+{
+    char text[400];
+    snprintf(text, sizeof text, "<resume xmlns='" SM_NS "' previd='%s' h='%u'/>", c->session_id, c->handled);
+    c->state = CLIENT_RESUME;
+    send_text(c, text);
 }
 
 static void open_stream(struct client *c)
@@ -112,6 +126,8 @@ static void on_features(struct client *c, const char *s, size_t len)
 {
     if (!starts(s, len, "<stream:features")) {
         client_fail(c, "features expected", s, len);
+    } else if (c->authenticated && c->resumes) {
+        send_resume(c);
     } else if (c->authenticated) {
         c->needs_session = has(s, len, "<session") && !has(s, len, "<optional");
         c->state = CLIENT_BIND;
@@ -176,6 +192,66 @@ static void send_presence(struct client *c)
     send_text(c, "<presence/>");
 }
 
+/* Bound, with a session: the roster, if asked for, then the presence. */
+static void go_online(struct client *c)
+{
+    if (!c->gets_roster) {
+        send_presence(c);
+        return;
+    }
+    c->state = CLIENT_ROSTER;
+    send_text(c, "<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>");
+}
+
+static void on_roster(struct client *c, const char *s, size_t len)
+{
+    long items = 0;
+    const char *end = s + len;
+    for (const char *p = s; (p = memmem(p, (size_t)(end - p), "<item ", 6)); p += 6)
+        items++;
+    if (items != opt.contacts)
+        client_fail(c, "another number of contacts expected", s, len);
+    send_presence(c);
+}
+
+/* `from` and not only somewhere: a contact's presence may carry the address as its `to`. */
+static bool is_own_presence(struct client *c, const char *s, size_t len)
+{
+    char from[128];
+    return starts(s, len, "<presence") && attribute(s, len, " from=", from, sizeof from) && strcmp(from, c->jid) == 0;
+}
+
+static void on_online(struct client *c)
+{
+    if (!c->manages) {
+        become_ready(c);
+        return;
+    }
+    c->state = CLIENT_ENABLE;
+    send_text(c, "<enable xmlns='" SM_NS "' resume='true'/>");
+}
+
+static void on_enabled(struct client *c, const char *s, size_t len)
+{
+    if (!starts(s, len, "<enabled") || !attribute(s, len, " id=", c->session_id, sizeof c->session_id)) {
+        client_fail(c, "enabled expected", s, len);
+        return;
+    }
+    c->handled = c->sent = 0;
+    become_ready(c);
+}
+
+/* The server must have everything that it took before the cut. */
+static void on_resumed(struct client *c, const char *s, size_t len)
+{
+    char h[16];
+    if (!starts(s, len, "<resumed") || !attribute(s, len, " h=", h, sizeof h) || strtoul(h, NULL, 10) != c->sent) {
+        client_fail(c, "resumed expected, with everything that was sent", s, len);
+        return;
+    }
+    become_ready(c);
+}
+
 static void on_bound(struct client *c, const char *s, size_t len)
 {
     if (!has(s, len, "result") || !text_between(s, len, "<jid>", "</jid>", c->jid, sizeof c->jid)) {
@@ -183,7 +259,7 @@ static void on_bound(struct client *c, const char *s, size_t len)
         return;
     }
     if (!c->needs_session) {
-        send_presence(c);
+        go_online(c);
         return;
     }
     c->state = CLIENT_SESSION;
@@ -219,11 +295,24 @@ static void on_login_stanza(struct client *c, const char *s, size_t len)
         if (!has(s, len, "result"))
             client_fail(c, "session expected", s, len);
         else
-            send_presence(c);
+            go_online(c);
+        break;
+    case CLIENT_ROSTER:
+        if (starts(s, len, "<iq") && has(s, len, "jabber:iq:roster"))
+            on_roster(c, s, len);
         break;
     case CLIENT_PRESENCE:
-        if (starts(s, len, "<presence") && has(s, len, c->jid))
-            become_ready(c);
+        if (is_own_presence(c, s, len))
+            on_online(c);
+        else if (c->on_stanza)
+            c->on_stanza(c, s, len);
+        break;
+    case CLIENT_ENABLE:
+        if (starts(s, len, "<enabled") || starts(s, len, "<failed"))
+            on_enabled(c, s, len);
+        break;
+    case CLIENT_RESUME:
+        on_resumed(c, s, len);
         break;
     default:
         break;
@@ -261,7 +350,7 @@ static void on_item(struct client *c, enum item item, const char *s, size_t len)
         on_stream_end(c);
     else if (item == ITEM_BAD)
         client_fail(c, "not a stanza", s, len);
-    else if (c->state != CLIENT_READY)
+    else if (c->state < CLIENT_READY)
         on_login_stanza(c, s, len);
     else if (c->on_stanza)
         c->on_stanza(c, s, len);
@@ -341,16 +430,27 @@ void clients_login(struct client *clients, long n, uint64_t deadline)
         die("only %ld of %ld logins in time", crowd.ready, n);
 }
 
-void clients_logout(struct client *clients, long n, uint64_t deadline)
+void client_cut(struct client *c)
 {
-    crowd.open = n;
-    crowd.all_closed = n == 0;
-    for (long i = 0; i < n; i++) {
+    conn_close(&c->conn);
+    c->state = CLIENT_IDLE;
+}
+
+void clients_logout_every(struct client *clients, long n, long first, long step, uint64_t deadline)
+{
+    crowd.open = (n - first + step - 1) / step;
+    crowd.all_closed = crowd.open <= 0;
+    for (long i = first; i < n; i += step) {
         clients[i].state = CLIENT_CLOSING;
         send_text(&clients[i], "</stream:stream>");
     }
     if (!loop_until(&crowd.all_closed, deadline))
         die("%ld streams not closed in time", crowd.open);
+}
+
+void clients_logout(struct client *clients, long n, uint64_t deadline)
+{
+    clients_logout_every(clients, n, 0, 1, deadline);
 }
 
 bool client_probe(struct client *c, uint64_t deadline)

@@ -1,5 +1,5 @@
 /* HTTP/1.1 calls over keep-alive connections, one under way each: `http` asks check_account of one account after the
- * other, `http-list` for the list of all of them, `register` creates them. */
+ * other, `http-list` for the list of all of them, `register` creates them, `rosters` makes them contacts of one another. */
 #include "load.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@ struct http_conn {
     struct conn conn; /* first: a conn is its http_conn */
 };
 
-enum job { CHECK, LIST, REGISTER };
+enum job { CHECK, LIST, REGISTER, ROSTERS };
 
 static struct {
     enum job job;
@@ -26,6 +26,7 @@ static void send_request(struct conn *c)
         return;
     long account = run.sent++ % run.accounts;
     int n = 0;
+    long step = run.job == ROSTERS ? (run.sent - 1) / run.accounts : 0;
     switch (run.job) {
     case CHECK:
         n = snprintf(body, sizeof body, "{\"user\":\"%s%ld\",\"host\":\"%s\"}", opt.prefix, account, opt.domain);
@@ -36,6 +37,12 @@ static void send_request(struct conn *c)
     case REGISTER:
         n = snprintf(body, sizeof body, "{\"user\":\"%s%ld\",\"host\":\"%s\",\"password\":\"%s\"}", opt.prefix, account,
             opt.domain, opt.password);
+        break;
+    case ROSTERS: /* half of the contacts have higher numbers, half lower ones: both sides have each other */
+        step = step < opt.contacts / 2 ? step + 1 : opt.contacts / 2 - step - 1;
+        n = snprintf(body, sizeof body, "{\"localuser\":\"%s%ld\",\"localhost\":\"%s\",\"user\":\"%s%ld\",\"host\":\"%s\","
+            "\"nick\":\"Contact\",\"group\":\"Bench\",\"subs\":\"both\"}", opt.prefix, account, opt.domain, opt.prefix,
+            (account + step + run.accounts) % run.accounts, opt.domain);
         break;
     }
     int len = snprintf(text, sizeof text, "POST %s HTTP/1.1\r\nHost: %s:%u\r\nContent-Type: application/json\r\n"
@@ -191,4 +198,15 @@ int scenario_register(void)
     run.job = REGISTER;
     run.accounts = opt.count;
     return http_scenario("register");
+}
+
+int scenario_rosters(void)
+{
+    opt.warm = 0;
+    run.job = ROSTERS;
+    run.accounts = opt.count;
+    if (opt.contacts >= opt.count || opt.contacts % 2)
+        die("an even number of contacts below the number of accounts is needed");
+    opt.count *= opt.contacts;
+    return http_scenario("rosters");
 }

@@ -26,7 +26,9 @@ struct options {
     enum mech mech;
     enum proto proto;
     pid_t server_pid;     /* 0: the server's CPU and memory are not read */
-    long accounts;        /* http: how many the requests go around, or a list has */
+    long accounts;        /* http: how many the requests go around, or a list has; offline: how many are absent */
+    long contacts;        /* of every account; storm, rosters */
+    long rounds;          /* resume: how often each session is cut and resumed */
     long count;           /* logins, sessions, messages, pings or requests of the measured phase */
     long warm;            /* of the same, done before it */
     long concurrency;     /* logins at the same time */
@@ -52,6 +54,8 @@ void hex16(uint64_t value, char *out);                                /* exactly
 bool unhex16(const char *in, uint64_t *value_out);
 /* Copies the text between `before` and the next `after`; false when absent or longer than size - 1. */
 bool text_between(const char *in, size_t len, const char *before, const char *after, char *out, size_t size);
+/* The value of an attribute of the element that `in` begins with; false when absent or too long. name: " from=". */
+bool attribute(const char *in, size_t len, const char *name, char *out, size_t size);
 
 /* ---- proc.c: the server's resources, all of its processes (the given one and its descendants) */
 struct usage {
@@ -60,6 +64,8 @@ struct usage {
     uint64_t at;       /* now_ns() */
 };
 void usage_read(struct usage *usage_out);
+/* Serves the loop until the server has nothing to do any more, and gives the usage as it was when that began. */
+void usage_read_quiet(struct usage *usage_out);
 uint64_t server_rss(void); /* bytes, sum of Rss over the server's processes; 0 without a pid */
 
 /* ---- report.c: the report, one flat object on stdout */
@@ -159,7 +165,7 @@ struct account { /* outlives the sessions */
 };
 enum client_state {
     CLIENT_IDLE, CLIENT_CONNECTING, CLIENT_FEATURES, CLIENT_PROCEED, CLIENT_CHALLENGE, CLIENT_SUCCESS, CLIENT_BIND,
-    CLIENT_SESSION, CLIENT_PRESENCE, CLIENT_READY, CLIENT_CLOSING
+    CLIENT_SESSION, CLIENT_ROSTER, CLIENT_PRESENCE, CLIENT_ENABLE, CLIENT_RESUME, CLIENT_READY, CLIENT_CLOSING
 };
 struct client {
     struct conn conn; /* first: a conn is its client */
@@ -169,13 +175,23 @@ struct client {
     struct account *account;
     struct scram scram;
     char jid[128];
-    client_stanza_fn on_stanza; /* once ready; may be NULL */
+    bool gets_roster;           /* asks for it after binding: opt.contacts items are expected */
+    bool manages;               /* XEP-0198: enables resumption after its presence */
+    bool resumes;               /* the next login takes up the session again */
+    char session_id[256];
+    uint32_t handled, sent;     /* XEP-0198: stanzas received and sent since then; handled is what <resume/> tells */
+    client_stanza_fn on_stanza; /* once the presence is out; may be NULL */
     client_fn on_batch;         /* after the last stanza of one read; may be NULL */
 };
 /* Logs clients[0..n) in, opt.concurrency at a time; ends the program when one fails or the deadline passes. */
 void clients_login(struct client *clients, long n, uint64_t deadline);
+/* Cuts the connection without ending the stream. */
+void client_cut(struct client *c);
+void client_send(struct client *c, const char *text);
 /* Ends all streams and waits until the server has closed them. */
 void clients_logout(struct client *clients, long n, uint64_t deadline);
+/* The same for clients[first], clients[first + step], ... */
+void clients_logout_every(struct client *clients, long n, long first, long step, uint64_t deadline);
 struct client *clients_new(long n, struct account *accounts);
 struct account *accounts_new(long n);
 /* One attempt, for `start`: true when the login was accepted before the deadline. */
@@ -187,9 +203,13 @@ int scenario_idle(void);
 int scenario_start(void);
 int scenario_chat(void);
 int scenario_iqping(void);
+int scenario_storm(void);
+int scenario_offline(void);
+int scenario_resume(void);
 int scenario_http(void);
 int scenario_http_list(void);
 int scenario_register(void);
+int scenario_rosters(void);
 int relay_main(void);
 int selftest_main(void);
 

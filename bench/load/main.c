@@ -10,7 +10,8 @@
 
 struct options opt = {
     .host = "127.0.0.1", .domain = "localhost", .prefix = "bench", .password = "bench-password",
-    .path = "/api/check_account", .accounts = 100, .count = 1000, .concurrency = 50, .pairs = 100, .window = 1, .body = 100,
+    .path = "/api/check_account", .accounts = 100, .contacts = 100, .rounds = 10, .count = 1000, .concurrency = 50,
+    .pairs = 100, .window = 1, .body = 100,
     .seconds = 10, .settle = 1, .timeout = 300,
 };
 
@@ -23,10 +24,14 @@ static const struct {
     {"idle", "--count quiet sessions after --warm others: resident bytes per session", scenario_idle, true},
     {"start", "try until the server accepts a login; prints the monotonic clock", scenario_start, true},
     {"chat", "--pairs, --window under way each, --count in all; or --rate for --seconds", scenario_chat, true},
+    {"storm", "--count accounts, --contacts each, log in, ask for the roster, and log out again", scenario_storm, true},
+    {"offline", "--pairs senders write --count messages to --accounts absent ones; then these log in", scenario_offline, true},
+    {"resume", "--count sessions cut and resumed --rounds times, --window unacknowledged messages each", scenario_resume, true},
     {"iqping", "--pairs clients ping the server, --window under way each", scenario_iqping, true},
     {"http", "--count POST requests to --path over --pairs keep-alive connections", scenario_http, true},
     {"http-list", "the same for registered_users; --accounts names are expected", scenario_http_list, true},
     {"register", "create --count accounts by POST to --path", scenario_register, true},
+    {"rosters", "make --count accounts contacts of --contacts neighbours each by POST to --path", scenario_rosters, true},
     {"relay", "be the bare relay on --host and --port", relay_main, false},
     {"selftest", "test the generator itself", selftest_main, false},
 };
@@ -44,6 +49,7 @@ static const struct option long_options[] = {
     {"rate", required_argument, 0, 'r'},     {"seconds", required_argument, 0, 's'},
     {"settle", required_argument, 0, 'q'},   {"timeout", required_argument, 0, 'o'},
     {"accounts", required_argument, 0, 'a'}, {"coalesce", no_argument, 0, 'C'},
+    {"contacts", required_argument, 0, 'f'}, {"rounds", required_argument, 0, 'R'},
     {0},
 };
 
@@ -103,6 +109,8 @@ static void set(int key, const char *value)
     case 'P': opt.proto = (enum proto)choice(value, "xmpp", "relay", NULL); break;
     case 'S': opt.server_pid = (pid_t)number(value, 1, 1 << 22); break;
     case 'a': opt.accounts = number(value, 1, 1000000); break;
+    case 'f': opt.contacts = number(value, 2, 10000); break;
+    case 'R': opt.rounds = number(value, 1, 100000); break;
     case 'n': opt.count = number(value, 1, 100000000); break;
     case 'W': opt.warm = number(value, 0, 100000000); break;
     case 'c': opt.concurrency = number(value, 1, 100000); break;

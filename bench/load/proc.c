@@ -90,6 +90,23 @@ void usage_read(struct usage *usage_out)
     usage_out->at = now_ns();
 }
 
+#define QUIET_NS 200000000u
+#define QUIET_CPU 0.01 /* seconds in that time: what schedulers and timers need that have nothing to do */
+
+void usage_read_quiet(struct usage *usage_out)
+{
+    const bool never = false;
+    struct usage later;
+    usage_read(usage_out);
+    for (int i = 0; i < 100 && opt.server_pid; i++) {
+        loop_until(&never, now_ns() + QUIET_NS);
+        usage_read(&later);
+        if (later.server_cpu - usage_out->server_cpu < QUIET_CPU)
+            return;
+        *usage_out = later;
+    }
+}
+
 static uint64_t process_rss(pid_t pid)
 {
     char path[64], line[256];

@@ -66,6 +66,21 @@ bool unhex16(const char *in, uint64_t *value_out)
     return true;
 }
 
+bool attribute(const char *in, size_t len, const char *name, char *out, size_t size)
+{
+    const char *end = memchr(in, '>', len), *p = end ? memmem(in, (size_t)(end - in), name, strlen(name)) : NULL;
+    if (!p)
+        return false;
+    p += strlen(name);
+    const char quote[2] = {*p++, 0};
+    const char *stop = p < end ? memchr(p, quote[0], (size_t)(end - p)) : NULL;
+    if (!stop || (size_t)(stop - p) >= size)
+        return false;
+    memcpy(out, p, (size_t)(stop - p));
+    out[stop - p] = 0;
+    return true;
+}
+
 bool text_between(const char *in, size_t len, const char *before, const char *after, char *out, size_t size)
 {
     const char *start = memmem(in, len, before, strlen(before));
