@@ -87,6 +87,7 @@ struct tls_ctx *listeners_tls(const struct listen_conf *lc, const struct config 
     struct tls_options o = {.ciphers = pick(a, lc, "ciphers", g.ciphers),
                             .protocol_options = cstr_or_null(a, po.n ? po : g.protocol_options),
                             .dhfile = pick(a, lc, "dhfile", g.dhfile), .cafile = pick(a, lc, "cafile", g.cafile),
+                            .request_client_cert = str_eq(lc->module, S("ejabberd_c2s")) && opt_bool(lc->options, "tls_verify"),
                             .openssl_records = openssl_records(c)};
     struct tls_ctx *ctx = tls_ctx_new(&o, err);
     arena_release(&a);
@@ -117,6 +118,8 @@ static int make_c2s(struct arena *a, const struct listen_conf *lc, const struct 
     l->shaper = opt_node(lc->options, "shaper");
     arena_on_release(a, drop_config, config_hold(c));
     l->starttls_required = opt_bool(lc->options, "starttls_required");
+    l->verify = opt_bool(lc->options, "tls_verify");
+    l->cafile = opt_str(lc->options, "cafile");
     l->plain_sasl2 = opt_bool(lc->options, "allow_unencrypted_sasl2");
     l->starttls = l->starttls_required || opt_bool(lc->options, "starttls");
     l->max_stanza = max == OPT_INFINITY || max > (int64_t)XML_HARD_MAX ? XML_HARD_MAX : (size_t)max;

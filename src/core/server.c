@@ -11,6 +11,7 @@
 #include "core/auth/auth_method.h"
 #include "core/auth/oauth.h"
 #include "core/c2s/c2s.h"
+#include "core/c2s/c2s_cert.h"
 #include "core/c2s/mgmt.h"
 #include "core/certs.h"
 #include "core/config/supported.h"
@@ -95,7 +96,8 @@ struct config *server_load_config(const struct server_env *e, struct error *err)
 {
     struct config_env ce = server_config_env(e);
     struct config *c = config_load(e->config_file, &ce, err);
-    if (c && (supported_check(c, err) != 0 || auth_methods_make(c, err) != 0 || module_check_config(c, err) != 0)) {
+    if (c && (supported_check(c, err) != 0 || auth_methods_make(c, err) != 0 || c2s_cert_load(c, err) != 0 ||
+              module_check_config(c, err) != 0)) {
         err_wrap(err, "%s", e->config_file);
         config_release(&c);
     }

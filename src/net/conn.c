@@ -677,6 +677,12 @@ struct str conn_alpn(const struct conn *c)
     return c->tls ? tls_conn_alpn(c->tls) : STR_NULL;
 }
 
+void conn_forget_peer_cert(struct conn *c)
+{
+    if (c->tls)
+        tls_conn_forget_peer(c->tls);
+}
+
 const char *conn_tls_version(const struct conn *c)
 {
     return c->tls ? tls_conn_version(c->tls) : NULL;

@@ -83,6 +83,8 @@ bool conn_channel_binding(struct conn *c, struct str type, struct arena *a, stru
 /* SNI and ALPN of the handshake; absent when none. */
 struct str conn_sni(const struct conn *c);
 struct str conn_alpn(const struct conn *c);
+/* The client's certificate (net/tls_peer.h) is of no use any more. */
+void conn_forget_peer_cert(struct conn *c);
 /* "TLSv1.3" and cipher name, for logs and session info; NULL without TLS. */
 const char *conn_tls_version(const struct conn *c);
 const char *conn_tls_cipher(const struct conn *c);

@@ -62,8 +62,8 @@ static int parse_protocols(const char *text, uint64_t *bits_out, struct error *e
     return 0;
 }
 
-/* Of a client certificate only possession is asked here; whether it may log in is the login's question. */
-static int accept_any_client_cert(int ok, X509_STORE_CTX *store)
+/* Of a client certificate only possession is asked here; whether it may log in is the login's question (net/tls_peer.h). */
+static int accept_any_client_cert(X509_STORE_CTX *store, void *arg)
 {
     return 1;
 }
@@ -106,8 +106,10 @@ static int configure(SSL_CTX *ssl, const struct tls_options *opt, struct error *
     }
     if (opt->cafile && SSL_CTX_load_verify_locations(ssl, opt->cafile, NULL) != 1)
         return err_set(err, ERR_CONFIG, "cannot read certificate authorities from %s", opt->cafile);
-    if (opt->request_client_cert)
-        SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, accept_any_client_cert);
+    if (opt->request_client_cert) {
+        SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, NULL);
+        SSL_CTX_set_cert_verify_callback(ssl, accept_any_client_cert, NULL);
+    }
     return 0;
 }
 

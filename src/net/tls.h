@@ -25,7 +25,7 @@ struct tls_options {
     const char *ciphers;          /* OpenSSL list; NULL: HIGH without the usual outcasts */
     const char *protocol_options; /* "no_sslv3|no_tlsv1_1|cipher_server_preference..."; NULL: TLS 1.2 and 1.3 */
     const char *dhfile, *cafile;  /* may be NULL */
-    bool request_client_cert;
+    bool request_client_cert;     /* asked for, not demanded; what it is worth: net/tls_peer.h */
     bool openssl_records;         /* TLS 1.3 goes on with OpenSSL's record layer: some 13 KB more for every connection */
 };
 

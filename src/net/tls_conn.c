@@ -32,6 +32,7 @@ struct tls_conn {
     uint32_t plain_at, plain_n; /* decrypted ones in cipher_in that nobody has taken yet */
     char *sni, *alpn;
     X509 *leaf;               /* the certificate shown; TLS 1.3 */
+    struct tls_peer *peer;    /* the client's; NULL: none, or forgotten */
     const char *version, *cipher;
     uint8_t exporter[32];     /* RFC 9266; TLS 1.3 */
     uint8_t alert;            /* to be sent at the end */
@@ -314,6 +315,7 @@ void tls_conn_delete(struct tls_conn **tp)
     handshake_free(t);
     tls_keys_delete(&t->keys);
     X509_free(t->leaf);
+    tls_conn_forget_peer(t);
     in_buf_give(&t->cipher_in);
     secret_wipe(t->exporter, sizeof(t->exporter));
     free(t->sni);
@@ -386,6 +388,18 @@ static void take_over(struct tls_conn *t)
     ssl_free(t);
 }
 
+/* OpenSSL's object, which has it otherwise, may be gone before the login asks. */
+static void keep_peer(struct tls_conn *t)
+{
+    X509 *leaf = SSL_get1_peer_certificate(t->ssl);
+    STACK_OF(X509) *chain = SSL_get_peer_cert_chain(t->ssl);
+    if (!leaf)
+        return;
+    t->peer = MEM_NEW(struct tls_peer);
+    t->peer->leaf = leaf;
+    t->peer->chain = chain ? X509_chain_up_ref(chain) : NULL;
+}
+
 static void finish_handshake(struct tls_conn *t)
 {
     const unsigned char *alpn;
@@ -398,6 +412,7 @@ static void finish_handshake(struct tls_conn *t)
         t->alpn = copy_str((const char *)alpn, alpn_len);
     t->version = SSL_get_version(t->ssl);
     t->cipher = SSL_get_cipher_name(t->ssl);
+    keep_peer(t);
     take_over(t);
     handshake_free(t);
 }
@@ -611,6 +626,21 @@ bool tls_conn_binding(struct tls_conn *t, struct str type, struct arena *a, stru
     size_t n = tls_cert_endpoint(leaf, p);
     *out = str_n((const char *)p, n);
     return n > 0;
+}
+
+const struct tls_peer *tls_conn_peer(const struct tls_conn *t)
+{
+    return t->peer;
+}
+
+void tls_conn_forget_peer(struct tls_conn *t)
+{
+    if (!t->peer)
+        return;
+    X509_free(t->peer->leaf);
+    sk_X509_pop_free(t->peer->chain, X509_free);
+    free(t->peer);
+    t->peer = NULL;
 }
 
 struct str tls_conn_sni(const struct tls_conn *t)

@@ -68,5 +68,12 @@ struct str tls_conn_sni(const struct tls_conn *t);
 struct str tls_conn_alpn(const struct tls_conn *t);
 const char *tls_conn_version(const struct tls_conn *t);
 const char *tls_conn_cipher(const struct tls_conn *t);
+/* What a client showed, kept until it is forgotten. NULL: none. */
+struct tls_peer {
+    X509 *leaf;
+    STACK_OF(X509) *chain; /* without the leaf; may be NULL */
+};
+const struct tls_peer *tls_conn_peer(const struct tls_conn *t);
+void tls_conn_forget_peer(struct tls_conn *t);
 
 #endif

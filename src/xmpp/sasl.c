@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 
 static const struct sasl_mech_info mechs[SASL_MECH__COUNT] = {
+    [SASL_EXTERNAL] = {{"EXTERNAL", 8}, false, false, SCRAM_SHA1},
     [SASL_SCRAM_SHA_512_PLUS] = {{"SCRAM-SHA-512-PLUS", 18}, true, true, SCRAM_SHA512},
     [SASL_SCRAM_SHA_256_PLUS] = {{"SCRAM-SHA-256-PLUS", 18}, true, true, SCRAM_SHA256},
     [SASL_SCRAM_SHA_1_PLUS] = {{"SCRAM-SHA-1-PLUS", 16}, true, true, SCRAM_SHA1},

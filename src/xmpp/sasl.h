@@ -9,6 +9,7 @@
 
 /* In the server's order of preference, best first; also the order in which they are offered. */
 enum sasl_mech {
+    SASL_EXTERNAL, /* the client's certificate (RFC 6120 §6.3.4) */
     SASL_SCRAM_SHA_512_PLUS, SASL_SCRAM_SHA_256_PLUS, SASL_SCRAM_SHA_1_PLUS,
     SASL_SCRAM_SHA_512, SASL_SCRAM_SHA_256, SASL_SCRAM_SHA_1,
     SASL_PLAIN,

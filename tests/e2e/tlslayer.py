@@ -14,12 +14,16 @@ class TlsError(Exception):
 
 
 class TlsLayer:
-    def __init__(self, server_name=None, version=None, alpn=None):
+    def __init__(self, server_name=None, version=None, alpn=None, cert=None):
+        """cert: (path of a key, path of the client's certificate and those it was signed by)."""
         ctx = SSL.Context(SSL.TLS_CLIENT_METHOD)
         ctx.set_verify(SSL.VERIFY_NONE)
         if version:
             ctx.set_min_proto_version(VERSIONS[version])
             ctx.set_max_proto_version(VERSIONS[version])
+        if cert:
+            ctx.use_privatekey_file(str(cert[0]))
+            ctx.use_certificate_chain_file(str(cert[1]))
         if alpn:
             ctx.set_alpn_protos([p.encode() for p in alpn])
         self.conn = SSL.Connection(ctx, None)

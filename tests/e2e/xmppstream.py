@@ -68,12 +68,12 @@ def canonical(el):
 
 class Stream:
     def __init__(self, address, to="localhost", name="", tls=None, version=None, sni=None, alpn=None, source=None,
-                 rcvbuf=None, proxy=None):
+                 rcvbuf=None, proxy=None, cert=None):
         """address: (ip, port). tls='direct' shakes hands at once. version: '1.2' or '1.3'. proxy: bytes sent before all."""
         self.to, self.name = to, name or "client"
         self.version, self.alpn, self.sni = version, alpn, to if sni is None else sni
         self.log, self.items = [], []
-        self.tls = None
+        self.tls, self.cert = None, cert
         self.jid = None
         self.header = None
         self.stream_ended = self.eof = self.reset = False
@@ -277,7 +277,7 @@ class Stream:
         return self.expect_tag(q("stream", "features"))
 
     def start_tls_now(self):
-        self.tls = TlsLayer(self.sni, self.version, self.alpn)
+        self.tls = TlsLayer(self.sni, self.version, self.alpn, self.cert)
         self._send_raw(self.tls.step())
         end = time.monotonic() + DEADLINE
         while not self.tls.done and not self.eof:

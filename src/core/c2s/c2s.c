@@ -366,6 +366,7 @@ void c2s_bound(struct c2s *c)
     c->state = C2S_BOUND;
     timer_stop(&c->timer);
     c2s_login_delete(&c->login);
+    conn_forget_peer_cert(c->conn);
 }
 
 unsigned c2s_shutdown_all(void)

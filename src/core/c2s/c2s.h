@@ -14,6 +14,8 @@ struct c2s_listen {
     const struct yaml *access, *shaper; /* rules by name or in place, of the configuration that the listener keeps */
     bool starttls, starttls_required;
     bool plain_sasl2; /* SASL2 without TLS */
+    bool verify;      /* clients are asked for a certificate */
+    struct str cafile; /* who may vouch for it; absent: others say */
     size_t max_stanza;
     struct tls_ctx *tls_ctx; /* for STARTTLS; NULL: none */
 };

@@ -9,7 +9,7 @@
 #include "core/auth/auth.h"
 #include "core/auth/ban.h"
 #include "core/auth/oauth.h"
-#include "core/c2s/c2s_stream.h"
+#include "core/c2s/c2s_cert.h"
 #include "core/config/access.h"
 #include "xml/writer.h"
 #include <stdlib.h>
@@ -39,13 +39,14 @@ static unsigned disabled_mechanisms(const struct vhost *h)
     return set;
 }
 
-unsigned c2s_mechanisms(const struct c2s *c)
+unsigned c2s_mechanisms(struct c2s *c)
 {
     const struct vhost *h = c2s_vhost(c);
     unsigned set = 0;
     for (enum sasl_mech m = 0; m < SASL_MECH__COUNT; m++) {
         const struct sasl_mech_info *i = sasl_mech_info(m);
         bool served = i->scram              ? auth_serves_scram(h->name, i->hash) && (!i->plus || conn_is_tls(c->conn))
+                      : m == SASL_EXTERNAL  ? c2s_cert_offered(c)
                       : m == SASL_ANONYMOUS ? auth_serves_anonymous(h->name)
                                             : auth_takes_passwords(h->name);
         if (served)
@@ -233,6 +234,28 @@ static void anonymous(struct c2s *c)
     succeed(c, arena_str(c->login->arena, str_n(name, ANONYMOUS_NAME)), STR_NULL);
 }
 
+/* --- EXTERNAL --- */
+
+/* The certificate outlives an account: whose account is gone does not come in any more. */
+static void external(struct c2s *c, struct str authzid) YIELDS;
+static void external(struct c2s *c, struct str authzid)
+{
+    struct str user = STR_NULL;
+    struct error err = ERROR_INIT;
+    bool exists = false;
+    enum sasl_failure f = c2s_cert_user(c, authzid, &user);
+    if (f != SASL_OK)
+        fail_login(c, user, f);
+    else if (refuse_banned(c, user))
+        return;
+    else if (auth_exists(c->login->host, user, &exists, &err) != 0)
+        fail_login(c, user, SASL_TEMPORARY_AUTH_FAILURE);
+    else if (!exists)
+        fail_login_saying(c, user, SASL_NOT_AUTHORIZED, S("No such account"));
+    else
+        succeed(c, user, STR_NULL);
+}
+
 /* --- X-OAUTH2 --- */
 
 /* 0: the token is the account's own, good for a login, and the account is there. */
@@ -360,6 +383,8 @@ static void step(struct c2s *c, struct str msg)
         oauth(c, msg);
     else if (c->login->mech == SASL_ANONYMOUS)
         anonymous(c);
+    else if (c->login->mech == SASL_EXTERNAL)
+        external(c, msg);
     else if (c->login->running && !c->login->challenged_empty)
         scram_final(c, msg);
     else

@@ -32,6 +32,7 @@ struct c2s_login {
     bool fake;                 /* keys of nobody: the exchange must fail */
     bool challenged_empty;     /* the initial response is still due */
     struct sasl2 *v2;          /* the exchange is one of XEP-0388 */
+    struct c2s_cert *cert;     /* the client's, verified; NULL: none (core/c2s/c2s_cert.h) */
 };
 
 struct c2s {
@@ -56,7 +57,7 @@ void c2s_open(struct c2s *c, const struct xml_el *header);
 void c2s_send_header(struct c2s *c, struct str from, struct str to, struct str version);
 /* core/c2s/c2s_sasl.c: an element of urn:ietf:params:xml:ns:xmpp-sasl */
 void c2s_sasl(struct c2s *c, struct xml_el *el) YIELDS;
-unsigned c2s_mechanisms(const struct c2s *c);
+unsigned c2s_mechanisms(struct c2s *c);
 void c2s_login_delete(struct c2s_login **l);
 /* core/c2s/c2s_sasl2.c */
 bool c2s_sasl2_offered(const struct c2s *c);

@@ -16,6 +16,7 @@
 /* A set of checked options with their defaults: the globals, those of one host, a listener, a module on a host. */
 struct options;
 struct auth_methods;
+struct client_trust;
 /*
  * The name must be known for that kind of set and asked for as what it is (checked: aborts, it is a programming error).
  * Times are milliseconds, sizes bytes, fractions (password_strength, min_message_interval) thousandths.
@@ -77,6 +78,7 @@ struct config {
     const struct api_rules *api;   /* api_permissions, compiled */
     const char *const *warnings;   /* "file:line:column: words", printed once by whoever loads */
     size_t warning_count;
+    struct client_trust *client_trust; /* core/c2s/c2s_cert.c; NULL: nobody's certificate is good */
     const struct auth_methods *auth; /* by index of the host; NULL: the store only. Made by core/auth/auth_method.c */
 };
 

@@ -8,9 +8,9 @@
 
 static void test_mechanisms(void **state)
 {
-    static const char *const order[] = {"SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512",
-                                        "SCRAM-SHA-256",      "SCRAM-SHA-1",        "PLAIN",            "X-OAUTH2",
-                                        "ANONYMOUS"};
+    static const char *const order[] = {"EXTERNAL",      "SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS",
+                                        "SCRAM-SHA-512", "SCRAM-SHA-256",      "SCRAM-SHA-1",        "PLAIN",
+                                        "X-OAUTH2",      "ANONYMOUS"};
     assert_int_equal(ARRAY_LEN(order), SASL_MECH__COUNT);
     for (unsigned i = 0; i < SASL_MECH__COUNT; i++) {
         enum sasl_mech m;
