@@ -80,7 +80,7 @@ static bool anybody_wants(const struct account *a, const struct session *but)
 {
     LIST_EACH(it, &a->sessions) {
         const struct session *x = LIST_ENTRY(it, struct session, link);
-        if (x->carbons && x != but && !x->took && !x->closing)
+        if (x->carbons && x != but && !x->took && !x->deaf && !x->closing)
             return true;
     }
     return false;
@@ -108,7 +108,7 @@ static void send_copies(struct account *a, const struct stanza *s, enum token di
     struct stanza *w = wrap(a, s, direction);
     LIST_EACH(it, &a->sessions) {
         struct session *x = LIST_ENTRY(it, struct session, link);
-        if (x->carbons && x != but && !x->took && !x->closing) {
+        if (x->carbons && x != but && !x->took && !x->deaf && !x->closing) {
             w->to = session_jid(x);
             session_send(x, w);
         }

@@ -4,6 +4,7 @@
  */
 #include "mod/api/disco.h"
 
+#include "core/account/roster.h"
 #include "xmpp/dataform.h"
 
 #include <stdlib.h>
@@ -197,15 +198,35 @@ static void on_server_info(struct iq *iq)
         answer_info(iq, false);
 }
 
-/* XEP-0030 §8: strangers learn nothing about an account. Without rosters everybody but the owner is a stranger. */
+/*
+ * XEP-0030 §8: strangers learn nothing about an account, and the same about one that does not exist. COMPAT(ejabberd): with
+ * subscription-required, not service-unavailable.
+ */
+static bool refuse_stranger(struct iq *iq) YIELDS;
+static bool refuse_stranger(struct iq *iq)
+{
+    struct account *a = account_pin(iq->host, iq->stanza->to);
+    bool known = account_shows_presence_to(a, iq->stanza->from);
+    account_unpin(a);
+    if (!known)
+        iq_error(iq, ERR_SUBSCRIPTION_REQUIRED, "Not subscribed");
+    return !known;
+}
+
+/* Nodes of an account are its owner's: how many messages wait, what a resource can do. */
+static bool refuse_node(struct iq *iq)
+{
+    if (!jid_bare_eq(iq->stanza->from, iq->stanza->to) && xml_attr_get(iq->child, TOK_node).n)
+        iq_error(iq, ERR_NOT_FOUND, "Node not found");
+    return iq->answered;
+}
+
 static void on_account_info(struct iq *iq) YIELDS;
 static void on_account_info(struct iq *iq)
 {
-    if (!jid_bare_eq(iq->stanza->from, iq->stanza->to))
-        iq_error(iq, ERR_NO_SERVICE, NULL);
-    else if (refuse_set(iq))
+    if (refuse_stranger(iq) || refuse_set(iq) || refuse_node(iq))
         return;
-    else if (xml_attr_get(iq->child, TOK_node).n)
+    if (xml_attr_get(iq->child, TOK_node).n)
         answer_node(iq, false, true);
     else
         answer_info(iq, true);
@@ -238,33 +259,46 @@ static void on_server_items(struct iq *iq)
 }
 
 /* An account offers no commands, which is a list too (XEP-0050 §2.3). */
-static void answer_no_items(struct iq *iq)
-{
-    struct str node = xml_attr_get(iq->child, TOK_node);
-    bool commands = str_eq(node, token_str(TOK_NS_COMMANDS));
-    if (refuse_set(iq))
-        return;
-    struct stanza *r = iq_result_new(iq);
-    struct xml_el *query = xml_add(r->arena, r->el, TOK_query, TOK_NS_DISCO_ITEMS);
-    if (commands)
-        xml_attr_set(r->arena, query, TOK_node, token_str(TOK_NS_COMMANDS));
-    iq_result(iq, r);
-}
-
 static bool is_command_list(const struct iq *iq)
 {
     return str_eq(xml_attr_get(iq->child, TOK_node), token_str(TOK_NS_COMMANDS)) &&
            config_module(&config_current()->hosts[iq->host], S("mod_adhoc"));
 }
 
+/* Those that are available, which whoever asks sees anyway. COMPAT(ejabberd): with the user's name. */
+static void add_resources(struct disco_ask *ask, struct jid who)
+{
+    struct account *a = account_find(jid_user(who), jid_host(who));
+    if (!a)
+        return;
+    LIST_EACH(it, &a->sessions) {
+        struct session *x = LIST_ENTRY(it, struct session, link);
+        if (session_available(x))
+            disco_add_item(ask, jid_full(session_jid(x)), STR_NULL, jid_user(who));
+    }
+}
+
+static void answer_items(struct iq *iq, bool commands)
+{
+    struct stanza *r = iq_result_new(iq);
+    struct disco_ask ask = {.request = iq->stanza, .host = iq->host, .arena = r->arena};
+    ask.query = xml_add(r->arena, r->el, TOK_query, TOK_NS_DISCO_ITEMS);
+    if (commands)
+        xml_attr_set(r->arena, ask.query, TOK_node, token_str(TOK_NS_COMMANDS));
+    else
+        add_resources(&ask, iq->stanza->to);
+    iq_result(iq, r);
+}
+
 static void on_account_items(struct iq *iq) YIELDS;
 static void on_account_items(struct iq *iq)
 {
-    if (!jid_bare_eq(iq->stanza->from, iq->stanza->to))
-        iq_error(iq, ERR_NO_SERVICE, NULL);
-    else if (!xml_attr_get(iq->child, TOK_node).n || is_command_list(iq))
-        answer_no_items(iq);
-    else if (!refuse_set(iq))
+    if (refuse_stranger(iq) || refuse_set(iq))
+        return;
+    bool commands = is_command_list(iq);
+    if (commands || !xml_attr_get(iq->child, TOK_node).n)
+        answer_items(iq, commands);
+    else if (!refuse_node(iq))
         answer_node(iq, true, true);
 }
 

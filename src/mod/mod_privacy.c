@@ -115,6 +115,31 @@ static bool expects_answer(const struct stanza *s)
                                 : s->kind == STANZA_MESSAGE && s->type != ST_ERROR && s->type != ST_HEADLINE;
 }
 
+/* What goes to the bare JID reaches no session whose list refuses it (§2.2: the list of the session it is delivered to). */
+static bool some_session_hears(struct account *a, const struct privacy_lists *l, const struct stanza *s)
+{
+    bool any = false, heard = false;
+    LIST_EACH(it, &a->sessions) {
+        struct session *x = LIST_ENTRY(it, struct session, link);
+        if (!session_available(x))
+            continue;
+        any = true;
+        x->deaf = !privacy_allows(l, list_for(l, session_jid(x)), PRIVACY_IN, s->kind, s->type, s->from);
+        a->some_deaf |= x->deaf;
+        heard |= !x->deaf;
+    }
+    return any ? heard : privacy_allows(l, l->by_default, PRIVACY_IN, s->kind, s->type, s->from);
+}
+
+static bool passes_in(struct account *a, const struct privacy_lists *l, const struct stanza *s)
+{
+    if (!l->n)
+        return true;
+    if (jid_is_bare(s->to) && (s->kind == STANZA_MESSAGE || (s->kind == STANZA_PRESENCE && (s->type == ST_AVAILABLE || s->type == ST_UNAVAILABLE))))
+        return some_session_hears(a, l, s);
+    return privacy_allows(l, list_for(l, s->to), PRIVACY_IN, s->kind, s->type, s->from);
+}
+
 /* §2.14: presence is ignored, of the rest the sender learns no more than of an account that is not there. */
 static enum hook_verdict on_received(struct stanza_event *e) YIELDS;
 static enum hook_verdict on_received(struct stanza_event *e)
@@ -127,7 +152,7 @@ static enum hook_verdict on_received(struct stanza_event *e)
         e->reject = ERR_UNAVAILABLE;
         return HOOK_REJECT; /* letting it through could be what was forbidden */
     }
-    bool pass = !l->n || privacy_allows(l, list_for(l, s->to), PRIVACY_IN, s->kind, s->type, s->from);
+    bool pass = passes_in(e->account, l, s);
     privacy_release(&l);
     if (pass)
         return HOOK_PASS;

@@ -223,3 +223,23 @@ def test_disco(pair):
 def test_words(pair):
     el = pair[0].iq(QUERY.format("<active name='x'/>"))
     assert error_of(el) == ("modify", "bad-request") and text_of_error(el) == "Only <list/> element is allowed in this query"
+
+
+def test_an_active_list_counts_for_what_goes_to_the_bare_address(server, streams, pair):
+    """§2.2: the list of the session a stanza is delivered to. Only when none of them may have it is it refused."""
+    one, two = pair
+    put(one, "none", item("deny", 1))
+    change(one, "<active name='none'/>")
+    two.message(one.bare, "nobody may have it")
+    bounced(two)
+    other = streams(server.login(one.bare.partition("@")[0], "other", presence=True))
+    one.ping()
+    one.items.clear()
+    two.message(one.bare, "only the other one")
+    other.expect_message("only the other one")
+    assert not [e for e in one.items if local(e) == "message"]
+    one.expect_nothing()
+    change(one, "<active/>")
+    two.message(one.bare, "both")
+    one.expect_message("both")
+    other.expect_message("both")

@@ -1,20 +1,17 @@
-"""Dialogues recorded from ejabberd 25.03, replayed. Where RFC 6120/6121 ask for something else than ejabberd does, the RFC is
+"""Streams recorded from ejabberd 25.03, replayed. Where RFC 6120/6121 ask for something else than ejabberd does, the RFC is
 followed: DIFFERENT says what is expected instead and why."""
-import contextlib
 import json
 import pathlib
-from xml.sax.saxutils import quoteattr
 
 import pytest
 
 import sasl
+import stock
 from recorded import header, header_of, meaning, parse, to_bytes
-from xmppstream import NS, Ended, Timeout, local, namespace, q
+from xmppstream import NS, Ended, local, namespace
 
 DATA = pathlib.Path(__file__).parent / "data"
 STREAMS = json.loads((DATA / "streams.json").read_text())["cases"]
-STANZAS = json.loads((DATA / "stanzas.json").read_text())["cases"]
-USERS = ("u1", "u2", "u3", "off", "admin")
 
 
 def configure(config):
@@ -27,14 +24,6 @@ def stream_error(condition):
 
 def failure(condition):
     return [("sasl", "failure", condition)], False
-
-
-def bounced(to):
-    return [("message", "error", "m", to, None, ("cancel", "service-unavailable"), ["{jabber:client}body"])]
-
-
-def delivered(to):
-    return [("message", "chat", "m", "u1@localhost/r1", to, None, ["{jabber:client}body"])]
 
 
 # name -> (meanings of the last step, whether the stream ends)
@@ -67,30 +56,11 @@ DIFFERENT_STREAMS = {
     # Text between stanzas can be ignored or refused; it is refused as what no stream contains (§4.9.3.1).
     "text between stanzas": stream_error("bad-format"),
 }
-# name -> (meanings the sender receives, {others: meanings})
-DIFFERENT_STANZAS = {
-    "message type normal to offline user": (bounced("off@localhost"), {}),  # no offline storage: bounced (RFC 6121 §8.5.2.2.1)
-    "message type chat to offline user": (bounced("off@localhost"), {}),
-    "message type foo to offline user": (bounced("off@localhost"), {}),
-    "message to offline full JID": (bounced("off@localhost/r"), {}),
-    "message type headline to unknown user": ([], {}),                      # RFC 6121 §8.5.1 leaves the choice
-    # The address arrives prepared, and as the sender chose it (no resource put in its place).
-    "message to 'U1@LOCALHOST'": (delivered("u1@localhost"), {}),
-    "message to '\uff55\uff11@localhost'": (delivered("u1@localhost"), {}),
-    "message to nonexistent resource of online user": ([], {"u2@localhost/r2": delivered("u2@localhost/none")}),
-}
-# Destinations that are services of modules which have no effect yet.
-SERVICES = ("conference.localhost", "pubsub.localhost", "upload.localhost", "proxy.localhost")
 
 
 @pytest.fixture(scope="module")
 def people(server):
-    for user in USERS:
-        server.api("register", user=user, host="localhost", password=user.replace("u", "pw") if user[0] == "u" else user)
-
-
-def password(user):
-    return user.replace("u", "pw") if user[0] == "u" else user
+    stock.register(server)
 
 
 def same(got, want, s):
@@ -177,56 +147,3 @@ def test_stream(server, people, streams, case):
     want_header = header(case["steps"][-1]["receive"])
     if want_header and case["name"] not in DIFFERENT_STREAMS:
         same(header_of(s.header), want_header, s)
-
-
-# --- stanzas ---
-
-def needs_module(case):
-    """Of a module that has no effect yet: a service, the roster."""
-    if any(f"type='{t}'" in case["send"] for t in ("subscribe", "unsubscribe")):
-        return True
-    return any(f"{name}\"" in case["send"] or f"{name}'" in case["send"] for name in SERVICES) or "announce" in case["name"]
-
-
-@pytest.fixture
-def sessions(server, people):
-    """The sessions the recordings were made with."""
-    opened = {}
-    for user, resource in (("u1", "r1"), ("u2", "r2"), ("u3", "r3")):
-        s = server.stream()
-        opened[f"{user}@localhost/{resource}"] = s.login(user, password(user), resource, presence=True)
-    yield opened
-    for s in opened.values():
-        s.drop()
-
-
-def destination(case):
-    attr = case["send"].partition("to=")[2]
-    return attr[1:].partition(attr[0])[0].partition("/")[0] if attr else ""
-
-
-@pytest.mark.parametrize("case", [c for c in STANZAS if not needs_module(c)], ids=lambda c: f"{c['group']}: {c['name']}"[:80])
-def test_stanza(server, sessions, case):
-    sender = sessions[case["from"]]
-    want = [meaning(e) for text in case["receive"] for e in parse(text)[0]]
-    others = {who: [meaning(e, who) for text in texts for e in parse(text)[0]] for who, texts in case["others"].items()}
-    if case["name"] in DIFFERENT_STANZAS:
-        want, others = DIFFERENT_STANZAS[case["name"]][0], DIFFERENT_STANZAS[case["name"]][1]
-    for s in sessions.values():
-        s.items.clear()
-    sender.send_bytes(to_bytes(case["send"]))
-    # Behind the stanza on its own way: what it caused is there when the answers are.
-    to = destination(case)
-    ways = [None, "localhost"] + ([to] if to.endswith("@localhost") and "@" in to and " " not in to and "<" not in to else [])
-    for i, way in enumerate(ways):
-        sender.send(f"<iq type='get' id='way{i}'{f' to={quoteattr(way)}' if way else ''}><ping xmlns='urn:xmpp:ping'/></iq>")
-    for i, _ in enumerate(ways):
-        sender.expect_id(f"way{i}")
-    with contextlib.suppress(Timeout):
-        sender.wait(lambda: len(sender.items) >= len(want), "answers")
-    same([meaning(e) for e in sender.items], want, sender)
-    for who, expected in others.items():
-        other = sessions[who]
-        other.wait(lambda: len(other.items) >= len(expected), "what others receive")
-        other.ping()
-        same([meaning(e, who) for e in other.items], expected, other)

@@ -42,7 +42,7 @@ def test_disco_info_of_the_own_account(s):
 def test_disco_info_of_strangers_tells_nothing(server, s, other):
     """XEP-0030 §8: the same answer whether or not the account exists."""
     to = f"{server.register()}@localhost" if other == "existing" else "nobody-at-all@localhost"
-    assert error_of(s.iq(f"<query xmlns='{NS['info']}'/>", to)) == ("cancel", "service-unavailable")
+    assert error_of(s.iq(f"<query xmlns='{NS['info']}'/>", to)) == ("auth", "subscription-required")
 
 
 @pytest.mark.parametrize("to", ["localhost", "own bare"])

@@ -37,14 +37,14 @@ static unsigned deliver_to_best(struct account *a, struct stanza *s)
     unsigned n = 0;
     LIST_EACH(it, &a->sessions) {
         struct session *x = LIST_ENTRY(it, struct session, link);
-        if (session_available(x) && x->priority > best)
+        if (session_available(x) && !x->deaf && x->priority > best)
             best = x->priority;
     }
     if (best < 0)
         return 0;
     LIST_EACH(it, &a->sessions) {
         struct session *x = LIST_ENTRY(it, struct session, link);
-        if (session_available(x) && x->priority == best) {
+        if (session_available(x) && !x->deaf && x->priority == best) {
             give(x, s);
             n++;
         }
@@ -57,7 +57,7 @@ static unsigned deliver_to_all(struct account *a, struct stanza *s, bool negativ
     unsigned n = 0;
     LIST_EACH(it, &a->sessions) {
         struct session *x = LIST_ENTRY(it, struct session, link);
-        if (session_available(x) && (negative_too || x->priority >= 0)) {
+        if (session_available(x) && !x->deaf && (negative_too || x->priority >= 0)) {
             session_send(x, s);
             n++;
         }
@@ -149,8 +149,8 @@ static void receive_iq(struct account *a, struct stanza **sp)
     }
 }
 
-static void receive(struct account *a, struct stanza *s) YIELDS;
-static void receive(struct account *a, struct stanza *s)
+static void handle(struct account *a, struct stanza *s) YIELDS;
+static void handle(struct account *a, struct stanza *s)
 {
     struct stanza_event ev = {.account = a, .stanza = s};
     if (s->kind == STANZA_MESSAGE)
@@ -173,6 +173,22 @@ static void receive(struct account *a, struct stanza *s)
     case STANZA_PRESENCE: receive_presence(a, &s); break;
     case STANZA_IQ: receive_iq(a, &s); break;
     }
+}
+
+static void all_hear(struct account *a)
+{
+    if (!a->some_deaf)
+        return;
+    LIST_EACH(it, &a->sessions)
+        LIST_ENTRY(it, struct session, link)->deaf = false;
+    a->some_deaf = false;
+}
+
+static void receive(struct account *a, struct stanza *s) YIELDS;
+static void receive(struct account *a, struct stanza *s)
+{
+    handle(a, s);
+    all_hear(a);
 }
 
 /* --- one after the other --- */

@@ -27,6 +27,7 @@ struct account {
     uint32_t pins;             /* who keeps it besides its sessions */
     struct account_roster *roster; /* core/account/roster.h; NULL: not needed yet */
     bool receiving;            /* a fiber is at work on a stanza for it: later ones wait */
+    bool some_deaf;            /* session.deaf of one of them */
     unsigned host;             /* index in the configuration */
     uint16_t user_len, host_len;
     char bare[];               /* "user@host" */
@@ -50,6 +51,7 @@ struct session {
     bool takes_offline;        /* XEP-0160: was available with non-negative priority when presence last changed */
     bool offline_due;          /* lost its stream while they were coming: the rest is due when it goes on */
     bool took;                 /* only while a message is being delivered: this one got it */
+    bool deaf;                 /* only while a stanza to the bare JID is being dealt with: this one must not get it */
     char *presence;            /* text of the last available presence, without `to`; NULL when unavailable */
     uint32_t presence_len;
     uint16_t res_len;
