@@ -135,7 +135,8 @@ static bool passes_in(struct account *a, const struct privacy_lists *l, const st
 {
     if (!l->n)
         return true;
-    if (jid_is_bare(s->to) && (s->kind == STANZA_MESSAGE || (s->kind == STANZA_PRESENCE && (s->type == ST_AVAILABLE || s->type == ST_UNAVAILABLE))))
+    bool broadcast = s->kind == STANZA_PRESENCE && (s->type == ST_AVAILABLE || s->type == ST_UNAVAILABLE);
+    if (jid_is_bare(s->to) && (s->kind == STANZA_MESSAGE || broadcast))
         return some_session_hears(a, l, s);
     return privacy_allows(l, list_for(l, s->to), PRIVACY_IN, s->kind, s->type, s->from);
 }
