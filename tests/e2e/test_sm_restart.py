@@ -192,3 +192,20 @@ def test_written_after_much_that_never_was(new_server):
     n.ping()
     assert not [e for e in n.items if local(e) == "message"]
     n.drop()
+
+
+@pytest.mark.parametrize("way", ["stop", "restart"])
+def test_a_server_that_goes_down_ends_no_resumable_session_in_words(new_server, way):
+    """A stream error or an end tag is the end of the session to nbxmpp: whoever may resume (XEP-0198 §5) only loses the connection."""
+    server = new_server(configure).start()
+    s, m = managed(server)
+    other = server.login(presence=True)
+    once = server.login(presence=True)
+    Sm(once).enable(resume=False)
+    m.acked_to(1)
+    gone(server, way)
+    s.expect_eof()
+    assert not s.stream_ended and not [e for e in s.items if e.tag == q("stream", "error")], s.transcript()
+    for told in (other, once):
+        told.expect_stream_error("system-shutdown")
+    back(server, s, m, 1)[0].ping()

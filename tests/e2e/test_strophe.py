@@ -143,6 +143,15 @@ def test_presence_between_resources(server, loop):
     a.expect_presence(b.jid, "unavailable")
 
 
+def test_directed_presence_ends_with_the_stream(server, loop):
+    """RFC 6121 §4.6.3."""
+    a, b = [enter(loop, server, server.register(), "r") for _ in range(2)]
+    a.presence(to=b.jid)
+    b.expect_presence(a.jid)
+    a.leave()
+    b.expect_presence(a.jid, "unavailable")
+
+
 # --- ends of streams ---
 
 def test_the_same_resource_replaces(server, loop):

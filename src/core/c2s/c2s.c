@@ -147,12 +147,17 @@ void c2s_end(struct c2s *c, const char *condition, struct str text)
     if (c->state == C2S_ENDED)
         return;
     text = sayable(text, clean);
-    send_stream_error(c, condition, text);
     snprintf(why, sizeof why, text.n ? "Stream closed by local host: %.*s (%s)" : "Stream closed by local host: %.*s%s",
              STR_ARG(text), condition);
     struct mgmt *m = may_come_back(c, condition) ? c->session->mgmt : NULL;
+    /*
+     * To many clients (those made of nbxmpp are some) a stream error or an end tag is the end of the session too. They resume
+     * after a connection that just ends (XEP-0198 §5).
+     */
     if (m && lose_session(c) && going_down)
         mgmt_sleep(m);
+    else
+        send_stream_error(c, condition, text);
     c2s_finish(c, why);
 }
 
