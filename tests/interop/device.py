@@ -20,11 +20,9 @@ from server import free_port, own_ip
 from xmppstream import DEADLINE
 
 AGENTS = pathlib.Path(__file__).parent / "agents"
-ROOT = AGENTS.parents[2]
 STACKS = {
     "slixmpp": [sys.executable, "-B", AGENTS / "slix.py"],
     "nbxmpp": [sys.executable, "-B", AGENTS / "nbx.py"],
-    "xmppjs": [ROOT / "build-js" / "node", ROOT / "build-js" / "agent.mjs"],
 }
 
 
