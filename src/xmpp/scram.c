@@ -161,7 +161,9 @@ struct str scram_server_challenge(struct arena *a, struct scram_server *s, const
     s->keys = keys;
     s->nonce = arena_printf(a, "%.*s%.*s", STR_ARG(s->nonce), STR_ARG(tail));
     struct str salt = base64_encode(a, keys->salt);
-    s->server_first = arena_printf(a, "r=%.*s,s=%.*s,i=%u", STR_ARG(s->nonce), STR_ARG(salt), keys->iterations);
+    /* An extension (RFC 5802 §5.1): whoever does not know it passes over it. */
+    s->server_first = arena_printf(a, "r=%.*s,s=%.*s,i=%u%s%.*s", STR_ARG(s->nonce), STR_ARG(salt), keys->iterations,
+                                   s->ssdp.n ? ",h=" : "", STR_ARG(s->ssdp));
     return s->server_first;
 }
 

@@ -37,6 +37,7 @@ struct scram_server {
     struct str cb_type, cb_data; /* data for the type the client named; see scram_server_first */
     struct str username;       /* as sent, unescaped; authzid as sent, may be absent */
     struct str authzid;
+    struct str ssdp;           /* attribute "h" of server-first (xmpp/ssdp.h); absent: none */
     struct str gs2, client_first_bare, server_first, nonce;
     const struct scram_keys *keys;
 };

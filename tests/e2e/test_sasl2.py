@@ -1,4 +1,6 @@
 """SASL2 (XEP-0388) with Bind 2 (XEP-0386), stream management inline (XEP-0198 §9), channel bindings named (XEP-0440)."""
+import hashlib
+
 import pytest
 
 import sasl
@@ -7,11 +9,15 @@ from sm import SM, Sm
 from xmppstream import local, namespace, q
 
 NS2, BIND2 = "urn:xmpp:sasl:2", "urn:xmpp:bind:0"
+CARBONS = "urn:xmpp:carbons:2"
+AGENT = "d4565fa7-4d72-4749-b3d3-740edbf87770"
 
 
 def configure(config):
     config["modules"]["mod_stream_mgmt"] = {"resume_timeout": 60}
     config["modules"]["mod_client_state"] = {}
+    config["modules"]["mod_carboncopy"] = {}
+    config["modules"]["mod_roster"] = {"versioning": True}
     next(l for l in config["listen"] if l.get("starttls"))["allow_unencrypted_sasl2"] = True
 
 
@@ -29,10 +35,10 @@ def offered(features):
     return features.find(f"{{{NS2}}}authentication")
 
 
-def authenticate(s, mechanism, data, inner=""):
+def authenticate(s, mechanism, data, inner="", agent=AGENT):
     initial = "" if data is None else f"<initial-response>{sasl.b64(data)}</initial-response>"
     s.send(f"<authenticate xmlns='{NS2}' mechanism='{mechanism}'>{initial}"
-           f"<user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'><software>test</software></user-agent>{inner}</authenticate>")
+           f"<user-agent id='{agent}'><software>test</software></user-agent>{inner}</authenticate>")
 
 
 def answer(s, tag):
@@ -45,20 +51,20 @@ def identity(success):
     return success.findtext(f"{{{NS2}}}authorization-identifier")
 
 
-def plain(s, user, inner="", password=PASSWORD):
-    authenticate(s, "PLAIN", sasl.plain(user, password), inner)
+def plain(s, user, inner="", password=PASSWORD, agent=AGENT):
+    authenticate(s, "PLAIN", sasl.plain(user, password), inner, agent)
 
 
 def bind2(inner="", tag="T"):
     return f"<bind xmlns='{BIND2}'><tag>{tag}</tag>{inner}</bind>"
 
 
-def entered(server, streams, inner="", user=None, **options):
+def entered(server, streams, inner="", user=None, agent=AGENT, **options):
     """A stream that is in; its <success/>."""
     s = opened(server, streams, **options)
     user = user or server.register(host=options.get("host", "localhost"))
     s.name = user
-    plain(s, user, bind2(inner))
+    plain(s, user, bind2(inner), agent=agent)
     el = answer(s, "success")
     s.jid = identity(el)
     s.features = s.expect_tag(q("stream", "features"))
@@ -189,10 +195,161 @@ def test_tag_that_cannot_be_used(server, streams, tag):
 
 def test_two_of_one_tag(server, streams):
     a, _ = entered(server, streams)
-    b, _ = entered(server, streams, user=a.bare.partition("@")[0])
+    b, _ = entered(server, streams, user=a.name, agent="00000000-0000-4000-8000-000000000001")
     assert a.jid != b.jid
     a.ping()
     b.ping()
+
+
+def test_resource_is_stable(server, streams):
+    """XEP-0386 §3.2.1: the same tag and the same user-agent id, the same resource; the id is not in it. §3.2: what the same
+    client had before ends."""
+    a, _ = entered(server, streams)
+    b, _ = entered(server, streams, user=a.name)
+    assert a.jid == b.jid and AGENT[:8] not in a.jid
+    a.expect_stream_error("conflict")
+    b.ping()
+    other, _ = entered(server, streams)
+    assert other.jid.partition("/")[2] != b.jid.partition("/")[2]  # nothing that follows a client from account to account
+
+
+@pytest.mark.parametrize("agent", ["", "x" * 129])
+def test_resource_without_a_usable_id_is_random(server, streams, agent):
+    a, _ = entered(server, streams, agent=agent)
+    b, _ = entered(server, streams, user=a.name, agent=agent)
+    assert a.jid != b.jid
+    a.ping()
+
+
+def test_bind2_features_offered(server, streams):
+    """XEP-0386 §3.1"""
+    el = offered(opened(server, streams, starttls=True).features)
+    found = {f.get("var") for f in el.findall(f"{{{NS2}}}inline/{{{BIND2}}}bind/{{{BIND2}}}inline/{{{BIND2}}}feature")}
+    assert found == {SM, CARBONS, "urn:xmpp:csi:0"}
+
+
+def test_features_behind_success(server, streams):
+    """XEP-0388 §2.6.1: as a classic stream has them, but for binding."""
+    s, _ = entered(server, streams)
+    old = streams(server.stream())
+    old.open_features()
+    old.authenticate(s.name, PASSWORD)
+    classic = {e.tag for e in old.open_features()} - {q("bind", "bind"), q("session", "session")}
+    assert {e.tag for e in s.features} == classic
+    assert "{urn:xmpp:features:rosterver}ver" in classic and "{urn:xmpp:features:pre-approval}sub" in classic
+
+
+def test_carbons_inline(server, streams):
+    """XEP-0386 §3.2: enabled, no answer of its own; also where the stream is resumed after a restart of carbons' state."""
+    a, el = entered(server, streams, f"<enable xmlns='{CARBONS}'/><enable xmlns='{SM}' resume='true'/>")
+    assert [local(e) for e in el.find(f"{{{BIND2}}}bound")] == ["enabled"]
+    b, _ = entered(server, streams, user=a.name, agent="00000000-0000-4000-8000-000000000002")
+    b.send(f"<message to='other@localhost' type='chat'><body>copy me</body></message>")
+    copy = a.expect(lambda e: e.find(f"{{{CARBONS}}}sent") is not None, "a carbon copy")
+    assert copy.find(".//{jabber:client}body").text == "copy me"
+
+
+def test_no_carbons_unless_asked(server, streams):
+    a, _ = entered(server, streams)
+    b, _ = entered(server, streams, user=a.name, agent="00000000-0000-4000-8000-000000000003")
+    b.send(f"<message to='{b.bare}/nobody' type='chat'><body>no copy</body></message>")
+    b.ping()
+    assert not [e for e in a.items if e.find(f"{{{CARBONS}}}sent") is not None]
+
+
+# --- downgrade protection, XEP-0474 ---
+
+def downgrade_hash(s, profile, algorithm):
+    names = offered(s.features).findall(f"{{{NS2}}}mechanism") if profile == 2 else s.features.find(q("sasl", "mechanisms"))
+    text = "\x1e".join(sorted(m.text for m in names))
+    types = s.features.find(q("cb", "sasl-channel-binding"))
+    if types is not None:
+        text += "\x1f" + "\x1e".join(sorted(t.get("type") for t in types))
+    return sasl.b64(hashlib.new(algorithm, text.encode()).digest())
+
+
+@pytest.mark.parametrize("profile", [1, 2])
+@pytest.mark.parametrize("tls", [False, True])
+def test_downgrade_protection(server, streams, profile, tls):
+    """XEP-0474 §6.1: what was offered is in the challenge, and so in the proofs."""
+    s = opened(server, streams, starttls=tls)
+    user = server.register()
+    x = sasl.Scram("SCRAM-SHA-1", user, PASSWORD)
+    if profile == 2:
+        authenticate(s, "SCRAM-SHA-1", x.first())
+        challenge = sasl.unb64(answer(s, "challenge").text)
+    else:
+        s.auth_raw("SCRAM-SHA-1", x.first())
+        challenge = sasl.unb64(s.expect(lambda e: local(e) == "challenge").text)
+    assert challenge.decode().endswith(",h=" + downgrade_hash(s, profile, "sha1"))
+    final = x.final(challenge)
+    if profile == 2:
+        s.send(f"<response xmlns='{NS2}'>{sasl.b64(final)}</response>")
+        x.verify(sasl.unb64(answer(s, "success").findtext(f"{{{NS2}}}additional-data")))
+    else:
+        s.respond_raw(final)
+        x.verify(sasl.unb64(s.expect(lambda e: local(e) == "success").text))
+
+
+def test_downgrade_protection_can_be_turned_off(new_server):
+    """Option disable_sasl_scram_downgrade_protection."""
+    with new_server(lambda config: config.update(disable_sasl_scram_downgrade_protection=True)) as server:
+        s = server.stream()
+        s.open_features()
+        s.auth_raw("SCRAM-SHA-1", sasl.Scram("SCRAM-SHA-1", server.register(), PASSWORD).first())
+        assert b",h=" not in sasl.unb64(s.expect(lambda e: local(e) == "challenge").text)
+        s.drop()
+
+
+# --- rules of XEP-0388 ---
+
+def test_other_traffic_during_authentication(server, streams):
+    """§2.4: the server must disconnect."""
+    s = opened(server, streams)
+    authenticate(s, "PLAIN", None)
+    answer(s, "challenge")
+    s.send("<iq type='get' id='x'><ping xmlns='urn:xmpp:ping'/></iq>")
+    s.expect_stream_error("policy-violation")
+
+
+def test_second_authentication(server, streams):
+    """§4.8: after <success/> another <authenticate/> is a stream error."""
+    s, _ = entered(server, streams)
+    plain(s, s.name)
+    s.expect_stream_error("policy-violation")
+
+
+@pytest.mark.parametrize("header,condition", [("{user}@localhost", None), ("somebody@localhost", "invalid-authzid"), (None, None)])
+def test_authzid_and_header(server, streams, header, condition):
+    """§4.4: an authorization string that is not the header's `from` is an error."""
+    s = streams(server.stream())
+    user = server.register()
+    if header:
+        s.open(extra=f" from='{header.format(user=user)}'")
+        s.features = s.expect_tag(q("stream", "features"))
+    else:
+        s.open_features()
+    authenticate(s, "PLAIN", sasl.plain(user, PASSWORD, f"{user}@localhost"))
+    el = answer(s, "failure" if condition else "success")
+    if condition:
+        assert el[0].tag == q("sasl", condition)
+
+
+@pytest.mark.parametrize("version,types", [("1.2", ["tls-exporter", "tls-unique", "tls-server-end-point"]),
+                                           ("1.3", ["tls-exporter", "tls-server-end-point"])])
+def test_channel_bindings_named(server, streams, version, types):
+    """XEP-0440 §3: for either profile, exactly those this connection has (tls-unique: RFC 9266 §3, not with TLS 1.3)."""
+    s = streams(server.stream(server.tls, tls="direct", version=version))
+    f = s.open_features()
+    assert sorted(e.get("type") for e in f.find(q("cb", "sasl-channel-binding"))) == sorted(types)
+    user = server.register()
+    for kind in types:
+        n = streams(server.stream(server.tls, tls="direct", version=version))
+        n.open_features()
+        x = sasl.Scram("SCRAM-SHA-1-PLUS", user, PASSWORD, kind, n.tls.channel_binding(kind), "", False)
+        authenticate(n, "SCRAM-SHA-1-PLUS", x.first())
+        n.send(f"<response xmlns='{NS2}'>{sasl.b64(x.final(sasl.unb64(answer(n, 'challenge').text)))}</response>")
+        answer(n, "success")
 
 
 def test_management_inline(server, streams):

@@ -55,13 +55,11 @@ static void add_mechanisms(struct c2s *c, struct buf *b)
 /* XEP-0440: which bindings a -PLUS mechanism may name on this connection. */
 static void add_channel_bindings(struct c2s *c, struct buf *b)
 {
+    struct str types[C2S_BINDINGS];
+    size_t n = c2s_channel_bindings(c, types);
     buf_add_str(b, S("<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>"));
-    static const char *const types[] = {"tls-exporter", "tls-unique", "tls-server-end-point"};
-    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-        struct str data;
-        if (conn_channel_binding(c->conn, str_of(types[i]), c->login->arena, &data))
-            buf_printf(b, "<channel-binding type='%s'/>", types[i]);
-    }
+    for (size_t i = 0; i < n; i++)
+        buf_printf(b, "<channel-binding type='%.*s'/>", STR_ARG(types[i]));
     buf_add_str(b, S("</sasl-channel-binding>"));
 }
 
@@ -89,7 +87,7 @@ static void features_before_auth(struct c2s *c, struct buf *b)
 }
 
 /* RFC 6121 §2.6.1, §3.4.1. */
-static void add_roster_features(struct c2s *c, struct buf *b)
+void c2s_roster_features(const struct c2s *c, struct buf *b)
 {
     const struct options *roster = config_module(c2s_vhost(c), S("mod_roster"));
     if (roster && opt_bool(roster, "versioning"))
@@ -107,7 +105,7 @@ void c2s_send_features(struct c2s *c)
                          "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"));
         c2s_mgmt_features(c, b);
         c2s_csi_features(c, b);
-        add_roster_features(c, b);
+        c2s_roster_features(c, b);
     } else {
         features_before_auth(c, b);
     }
@@ -230,6 +228,7 @@ void c2s_open(struct c2s *c, const struct xml_el *h)
     c->host = v->index;
     c->host_known = true;
     c->login->host = arena_str(a, v->name);
+    c->login->from = arena_str(a, from);
     read_lang(c, h);
     c2s_send_header(c, v->name, from, version);
     c->state = c->login->authenticated ? C2S_BIND : C2S_AUTH;

@@ -12,6 +12,7 @@
 #include "core/c2s/c2s_cert.h"
 #include "core/config/access.h"
 #include "xml/writer.h"
+#include "xmpp/ssdp.h"
 #include <stdlib.h>
 
 #define TRIES_MAX 5
@@ -53,6 +54,17 @@ unsigned c2s_mechanisms(struct c2s *c)
             set |= SASL_MECH_BIT(m);
     }
     return set & ~disabled_mechanisms(h);
+}
+
+size_t c2s_channel_bindings(struct c2s *c, struct str out[C2S_BINDINGS])
+{
+    static const struct str types[C2S_BINDINGS] = {{"tls-exporter", 12}, {"tls-unique", 10}, {"tls-server-end-point", 20}};
+    struct str data;
+    size_t n = 0;
+    for (size_t i = 0; i < C2S_BINDINGS; i++)
+        if (conn_channel_binding(c->conn, types[i], c->login->arena, &data))
+            out[n++] = types[i];
+    return n;
 }
 
 /* --- answers --- */
@@ -165,8 +177,12 @@ static void succeed(struct c2s *c, struct str user, struct str data)
 static bool authzid_is_own(struct c2s *c, struct str authzid, struct str user)
 {
     struct jid j;
-    return !authzid.n || (jid_parse(c->login->arena, authzid, &j) && jid_is_bare(j) && str_eq(jid_user(j), user) &&
-                          str_eq(jid_host(j), c->login->host));
+    const struct c2s_login *l = c->login;
+    if (!authzid.n)
+        return true;
+    if (!jid_parse(l->arena, authzid, &j) || !jid_is_bare(j) || !str_eq(jid_user(j), user) || !str_eq(jid_host(j), l->host))
+        return false;
+    return !l->v2 || !l->from.n || str_eq(l->from, jid_bare(j)); /* XEP-0388 §4.4: the header's `from` is no other */
 }
 
 /*
@@ -317,6 +333,19 @@ static bool find_keys(struct c2s *c, struct str user)
     return true;
 }
 
+/* XEP-0474: what was offered on this stream goes into the proofs. Both profiles show the same mechanisms. */
+static struct str downgrade_hash(struct c2s *c, enum scram_hash h)
+{
+    struct str mechanisms[SASL_MECH__COUNT], bindings[C2S_BINDINGS];
+    size_t n = 0, n_bindings = conn_is_tls(c->conn) ? c2s_channel_bindings(c, bindings) : 0;
+    if (opt_bool(c2s_vhost(c)->options, "disable_sasl_scram_downgrade_protection"))
+        return STR_NULL;
+    for (enum sasl_mech m = 0; m < SASL_MECH__COUNT; m++)
+        if (c->login->offered & SASL_MECH_BIT(m))
+            mechanisms[n++] = sasl_mech_info(m)->name;
+    return ssdp_hash(c->login->arena, h, mechanisms, n, conn_is_tls(c->conn) ? bindings : NULL, n_bindings);
+}
+
 static void scram_first(struct c2s *c, struct str msg) YIELDS;
 static void scram_first(struct c2s *c, struct str msg)
 {
@@ -344,6 +373,7 @@ static void scram_first(struct c2s *c, struct str msg)
         return;
     l->user = user;
     l->running = true;
+    l->scram.ssdp = downgrade_hash(c, l->scram.hash);
     send_data(c, "challenge", scram_server_challenge(l->arena, &l->scram, &l->keys, NULL));
 }
 
@@ -447,6 +477,10 @@ static void on_response(struct c2s *c, struct xml_el *el)
 
 void c2s_sasl(struct c2s *c, struct xml_el *el)
 {
+    if (c->state != C2S_AUTH && el->ns != TOK_NS_SASL) {
+        c2s_end(c, "policy-violation", S("The stream is authenticated already")); /* XEP-0388 §4.8 */
+        return;
+    }
     if (c->state != C2S_AUTH) {
         c2s_write(c, S("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/>"
                        "<text xml:lang='en'>SASL negotiation is not allowed in this state</text></failure>"));

@@ -8,11 +8,18 @@
 #include "base/rand.h"
 #include "core/c2s/c2s_stream.h"
 #include "core/c2s/mgmt.h"
+#include "core/cookie.h"
+#include "core/module/module.h"
 #include "xml/writer.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #define NS2 "urn:xmpp:sasl:2"
 #define NS_BIND2 "urn:xmpp:bind:0"
 #define TAG_MAX 64
+#define AGENT_MAX 128
+#define OWN_PART 20 /* bytes of the resource */
 
 /* Of the login, in its arena. */
 struct sasl2 {
@@ -33,6 +40,12 @@ static struct xml_el *child(const struct xml_el *parent, const char *name, const
     return el;
 }
 
+static bool loaded(const struct c2s *c, const char *name)
+{
+    const struct module *m = module_find(str_of(name));
+    return m && module_loaded(c2s_vhost(c)->index, m);
+}
+
 /* Passwords and tokens in the clear are for whoever insists (option allow_unencrypted_sasl2). */
 bool c2s_sasl2_offered(const struct c2s *c)
 {
@@ -44,13 +57,19 @@ void c2s_sasl2_features(struct c2s *c, struct buf *b)
     unsigned set = c->login->offered;
     if (!c2s_sasl2_offered(c) || !set)
         return;
-    bool sm = c2s_mgmt_options(c) != NULL;
+    const char *sm = c2s_mgmt_options(c) ? "<sm xmlns='urn:xmpp:sm:3'/>" : "";
     buf_add_str(b, S("<authentication xmlns='" NS2 "'>"));
     for (enum sasl_mech m = 0; m < SASL_MECH__COUNT; m++)
         if (set & SASL_MECH_BIT(m))
             buf_printf(b, "<mechanism>%.*s</mechanism>", STR_ARG(sasl_mech_info(m)->name));
-    buf_printf(b, "<inline><bind xmlns='" NS_BIND2 "'><inline>%s</inline></bind>%s</inline></authentication>",
-               sm ? "<feature var='urn:xmpp:sm:3'/>" : "", sm ? "<sm xmlns='urn:xmpp:sm:3'/>" : "");
+    buf_add_str(b, S("<inline><bind xmlns='" NS_BIND2 "'><inline>"));
+    if (*sm)
+        buf_add_str(b, S("<feature var='urn:xmpp:sm:3'/>"));
+    if (loaded(c, "mod_carboncopy"))
+        buf_add_str(b, S("<feature var='urn:xmpp:carbons:2'/>"));
+    if (loaded(c, "mod_client_state"))
+        buf_add_str(b, S("<feature var='urn:xmpp:csi:0'/>"));
+    buf_printf(b, "</inline></bind>%s</inline></authentication>", sm);
 }
 
 /* --- the exchange --- */
@@ -68,6 +87,13 @@ bool c2s_sasl2_begin(struct c2s *c, struct xml_el *el)
 struct xml_el *c2s_sasl2_initial(const struct c2s *c)
 {
     return child(c->login->v2->request, "initial-response", NS2);
+}
+
+struct str c2s_sasl2_agent(const struct c2s *c)
+{
+    const struct xml_el *agent = child(c->login->v2->request, "user-agent", NS2);
+    struct str id = agent ? xml_attr_get(agent, TOK_id) : STR_NULL;
+    return id.n && id.n <= AGENT_MAX ? id : STR_NULL;
 }
 
 void c2s_sasl2_challenge(struct c2s *c, struct str data)
@@ -111,16 +137,34 @@ static void write_success(const struct c2s *c, struct buf *b, struct str jid)
     buf_add_str(b, S("</authorization-identifier>"));
 }
 
-/* The client's word and something nobody can guess: the address must not be taken by chance. */
+/*
+ * What the server adds to the client's word. For a client that says which one it is (user-agent id, XEP-0388 §2.3) always the
+ * same, so that its addresses stay and its forgotten session makes room (XEP-0386 §3.2.1); the id cannot be told from it.
+ */
+static struct str own_part(struct c2s *c)
+{
+    struct c2s_login *l = c->login;
+    struct str agent = c2s_sasl2_agent(c);
+    unsigned char md[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    char random[OWN_PART + 1];
+    rand_token(random, OWN_PART);
+    if (!agent.n)
+        return arena_str(l->arena, str_of(random));
+    struct str text = arena_printf(l->arena, "bind2 %.*s@%.*s %.*s", STR_ARG(l->user), STR_ARG(l->host), STR_ARG(agent));
+    if (!HMAC(EVP_sha256(), cookie().p ? cookie().p : "", (int)cookie().n, (const unsigned char *)text.p, text.n, md, &n))
+        return arena_str(l->arena, str_of(random));
+    struct str hex = hex_encode(l->arena, str_n((const char *)md, n));
+    return str_n(hex.p, OWN_PART);
+}
+
 static struct str resource_for(struct c2s *c, struct xml_el *bind)
 {
     struct xml_el *tag = child(bind, "tag", NS_BIND2);
-    struct str text = tag ? xml_text_of(c->login->arena, tag) : STR_NULL, word = STR_NULL;
-    char random[21];
-    rand_token(random, 20);
+    struct str text = tag ? xml_text_of(c->login->arena, tag) : STR_NULL, word = STR_NULL, own = own_part(c);
     if (text.n > TAG_MAX || (text.n && !jid_resourceprep(c->login->arena, text, &word)))
         word = STR_NULL;
-    return word.n ? arena_printf(c->login->arena, "%.*s.%s", STR_ARG(word), random) : arena_str(c->login->arena, str_of(random));
+    return word.n ? arena_printf(c->login->arena, "%.*s.%.*s", STR_ARG(word), STR_ARG(own)) : own;
 }
 
 /* No stream restart: features come right behind <success/> (XEP-0388 §2.6.1). */
@@ -129,6 +173,7 @@ static void write_bound_features(const struct c2s *c, struct buf *b)
     buf_add_str(b, S("<stream:features>"));
     c2s_mgmt_features(c, b);
     c2s_csi_features(c, b);
+    c2s_roster_features(c, b);
     buf_add_str(b, S("</stream:features>"));
 }
 
@@ -139,10 +184,12 @@ static void enter(struct c2s *c, struct xml_el *request, struct str failed)
     struct jid full;
     struct xml_el *enable = child(request, "enable", "urn:xmpp:sm:3");
     struct xml_el *inactive = child(request, "inactive", "urn:xmpp:csi:0");
+    struct xml_el *carbons = child(request, "enable", "urn:xmpp:carbons:2");
     if (!c2s_bind_resource(c, resource_for(c, request), &full)) {
         c2s_end(c, "policy-violation", S("Access denied by service policy"));
         return;
     }
+    c->session->carbons = carbons && loaded(c, "mod_carboncopy"); /* before what may be resumed is written down */
     write_success(c, &head, jid_full(full));
     buf_add_str(&head, failed);
     buf_add_str(&head, S("<bound xmlns='" NS_BIND2 "'>"));

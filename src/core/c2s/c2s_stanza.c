@@ -317,6 +317,10 @@ bool c2s_bind_resource(struct c2s *c, struct str resource, struct jid *full_out)
     struct access_subject who = {.jid = *full_out, .ip = *conn_ip(c->conn)};
     if (!access_allowed(h, c2s_listen(c)->access, &who))
         return false;
+    struct account *a = account_find(c->login->user, h->name);
+    struct session *old = a ? session_find(a, resource) : NULL;
+    if (old)
+        replace(old);
     settle_session_count(c);
     c->session = session_open(c->host, *full_out, c);
     return true;
@@ -413,8 +417,18 @@ static void bound_stanza(struct c2s *c, struct stanza **s)
     c->working = false;
 }
 
+/* XEP-0388 §2.4: between <authenticate/> and the outcome nothing else may come. The older profile's words get a failure. */
+static bool disturbs_sasl2(const struct c2s *c, const struct xml_el *el)
+{
+    return c->state == C2S_AUTH && c->login && c->login->v2 && el->ns != TOK_NS_SASL && !str_eq(el->ns_uri, S("urn:xmpp:sasl:2"));
+}
+
 void c2s_element(struct c2s *c, struct xml_el *el, struct arena **a)
 {
+    if (disturbs_sasl2(c, el)) {
+        c2s_end(c, "policy-violation", S("Only the exchange may go on during authentication"));
+        return;
+    }
     if (el->ns != TOK_NS_CLIENT) {
         negotiate(c, el, *a);
         return;

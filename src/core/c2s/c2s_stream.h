@@ -22,6 +22,7 @@ struct c2s_login {
     struct arena *arena;
     struct str host;           /* a copy: names of the configuration may go while a fiber waits */
     struct str user;           /* prepared; set when authenticated */
+    struct str from;           /* bare address in the stream's header; absent: none */
     bool authenticated;
     unsigned offered;          /* mechanisms of the last features, SASL_MECH_BIT */
     unsigned failures;
@@ -55,9 +56,14 @@ struct c2s {
 /* core/c2s/c2s_open.c */
 void c2s_open(struct c2s *c, const struct xml_el *header);
 void c2s_send_header(struct c2s *c, struct str from, struct str to, struct str version);
+/* Features of rosters, for a stream that is authenticated. */
+void c2s_roster_features(const struct c2s *c, struct buf *b);
 /* core/c2s/c2s_sasl.c: an element of urn:ietf:params:xml:ns:xmpp-sasl */
 void c2s_sasl(struct c2s *c, struct xml_el *el) YIELDS;
 unsigned c2s_mechanisms(struct c2s *c);
+#define C2S_BINDINGS 3
+/* The channel bindings this connection has (XEP-0440); none without TLS. */
+size_t c2s_channel_bindings(struct c2s *c, struct str out[C2S_BINDINGS]);
 void c2s_login_delete(struct c2s_login **l);
 /* core/c2s/c2s_sasl2.c */
 bool c2s_sasl2_offered(const struct c2s *c);
@@ -65,6 +71,8 @@ void c2s_sasl2_features(struct c2s *c, struct buf *b);
 /* An exchange begins, or the element is another one: false. */
 bool c2s_sasl2_begin(struct c2s *c, struct xml_el *el);
 struct xml_el *c2s_sasl2_initial(const struct c2s *c); /* NULL: none */
+/* The installation of the client (user-agent id); absent: it does not say, or too long. */
+struct str c2s_sasl2_agent(const struct c2s *c);
 void c2s_sasl2_challenge(struct c2s *c, struct str data);
 void c2s_sasl2_failure(struct c2s *c, struct str condition, struct str text);
 /* Who it is is known: the stream goes home and finishes there, on its own fiber. */
@@ -72,7 +80,10 @@ void c2s_sasl2_proved(struct c2s *c, struct str data);
 void c2s_sasl2_finish(struct c2s *c) YIELDS;
 void c2s_send_features(struct c2s *c);
 /* core/c2s/c2s_stanza.c */
-/* A session of that free resource; false: the listener's rule says no. c2s_bound and session_opened are the caller's. */
+/*
+ * A session of that resource; whoever has it makes room, whatever resource_conflict says: it is the same client. false: the
+ * listener's rule says no. c2s_bound and session_opened are the caller's.
+ */
 bool c2s_bind_resource(struct c2s *c, struct str resource, struct jid *full_out);
 void c2s_element(struct c2s *c, struct xml_el *el, struct arena **a) YIELDS;
 /* core/c2s/c2s_mgmt.c: an element of stream management */
