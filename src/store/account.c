@@ -7,7 +7,7 @@
 static const enum sql_stmt_id by_name[] = {
     STMT_users_delete, STMT_last_delete, STMT_roster_delete_all, STMT_roster_groups_delete_all, STMT_roster_version_delete,
     STMT_spool_delete_all, STMT_vcard_delete, STMT_vcard_search_delete, STMT_private_delete_all, STMT_privacy_data_delete_all,
-    STMT_privacy_delete_all, STMT_privacy_default_delete, STMT_sm_stanza_forget, STMT_sm_forget,
+    STMT_privacy_delete_all, STMT_privacy_default_delete, STMT_sm_stanza_forget, STMT_sm_forget, STMT_fast_forget,
 };
 
 enum store_rc account_remove(struct str host, struct str user)

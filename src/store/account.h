@@ -6,7 +6,7 @@
 
 /*
  * In one transaction: credentials, last activity, roster, waiting messages, vCard, private XML, privacy lists, motd mark,
- * memberships in shared groups, resumable streams, OAuth tokens. Other people's contacts stay. Also for accounts whose
+ * memberships in shared groups, resumable streams, tokens of OAuth and FAST. Other people's contacts stay. Also for accounts whose
  * credentials are kept elsewhere. STORE_NONE when there was nothing at all.
  */
 enum store_rc account_remove(struct str host, struct str user) YIELDS;

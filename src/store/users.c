@@ -189,6 +189,19 @@ static enum store_rc set_user(struct sql_conn *c, void *arg)
     return rc;
 }
 
+static enum store_rc forget_fast(struct sql_conn *c, const struct user_job *j)
+{
+    return sql_run(c, STMT_fast_forget, SQL_ARGS(V_STR(j->host), V_STR(j->user)), NULL);
+}
+
+/* Whoever knew the old password may have got tokens with it. */
+static enum store_rc change_user(struct sql_conn *c, void *arg)
+{
+    enum store_rc rc = set_user(c, arg);
+
+    return rc == STORE_OK ? forget_fast(c, arg) : rc;
+}
+
 static bool storable(const struct user_creds *c)
 {
     bool any = c->has_plain;
@@ -213,7 +226,7 @@ enum store_rc users_add(struct str host, struct str user, const struct user_cred
 
 enum store_rc users_set(struct str host, struct str user, const struct user_creds *c)
 {
-    return write_creds(set_user, host, user, c);
+    return write_creds(change_user, host, user, c);
 }
 
 /* Whoever gets the name next must not be reachable with old tokens. */
@@ -237,6 +250,8 @@ static enum store_rc remove_user(struct sql_conn *c, void *arg)
     if (rc != STORE_OK || changes == 0)
         return rc == STORE_OK ? STORE_NONE : rc;
     rc = sql_run(c, STMT_last_delete, SQL_ARGS(V_STR(j->host), V_STR(j->user)), NULL);
+    if (rc == STORE_OK)
+        rc = forget_fast(c, j);
     return rc == STORE_OK ? remove_tokens(c, j) : rc;
 }
 

@@ -21,11 +21,11 @@ enum store_rc users_get(struct arena *a, struct str host, struct str user, struc
  * an account that never logged in: now, "Registered but didn't login".
  */
 enum store_rc users_add(struct str host, struct str user, const struct user_creds *c) YIELDS;
-/* Replaces every stored form; STORE_NONE when there is no such account. */
+/* Replaces every stored form, and its FAST tokens are gone with the old ones; STORE_NONE when there is no such account. */
 enum store_rc users_set(struct str host, struct str user, const struct user_creds *c) YIELDS;
 /*
- * STORE_NONE when it was not there. Removes its `last` row and its OAuth tokens in the same transaction; how many tokens (may be
- * NULL): they may be cached somewhere.
+ * STORE_NONE when it was not there. Removes its `last` row and its tokens of OAuth and FAST in the same transaction; how many of
+ * OAuth (may be NULL): they may be cached somewhere.
  */
 enum store_rc users_remove(struct str host, struct str user, int64_t *tokens_out) YIELDS;
 enum store_rc users_count(struct str host, uint64_t *out) YIELDS;

@@ -14,6 +14,7 @@
 #include "core/hooks.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
+#include "store/fast.h"
 #include "xmpp/jid.h"
 
 /* Far beyond what a busy pool takes; a login gives up before that. */
@@ -430,6 +431,18 @@ int auth_register(struct str host, struct str user, struct str password, struct 
     return rc == 0 ? known(&o, true) : rc;
 }
 
+/*
+ * Tokens that were got with a password end with it. The store does so in the transaction that changes its own; this is for
+ * passwords that are kept elsewhere and changed through us.
+ */
+static int forget_tokens(const struct turn *t, struct error *err) YIELDS;
+static int forget_tokens(const struct turn *t, struct error *err)
+{
+    enum store_rc rc = t->methods->only_stored ? STORE_OK : fast_forget(t->ask.host, t->ask.user);
+
+    return rc == STORE_OK ? 0 : err_set(err, ERR_UNCERTAIN, "it was done, but the account's tokens could not be ended");
+}
+
 /* Where it is first found; a method that knows the account but cannot change it does not hide one that can. */
 static int set_in_order(struct turn *t, struct error *err) YIELDS;
 static int set_in_order(struct turn *t, struct error *err)
@@ -462,6 +475,8 @@ static int set_at_home(void *arg, struct error *err)
     if (!turn_begin(&t, o))
         return no_account(err);
     rc = set_in_order(&t, err);
+    if (rc == 0)
+        rc = forget_tokens(&t, err);
     auth_cache_forget(o->host, o->user);
     turn_end(&t);
     return rc;
@@ -505,6 +520,8 @@ static int remove_at_home(void *arg, struct error *err)
     if (!turn_begin(&t, o))
         return no_account(err);
     rc = remove_in_order(&t, err);
+    if (rc == 0)
+        rc = forget_tokens(&t, err);
     auth_cache_forget(o->host, o->user);
     turn_end(&t);
     return rc;
@@ -585,6 +602,18 @@ bool auth_takes_passwords(struct str host)
     struct auth_policy p;
 
     return auth_policy_of(host, &p) && p.methods->passwords;
+}
+
+bool auth_passwords_last(struct str host)
+{
+    struct auth_policy p;
+
+    if (!auth_policy_of(host, &p) || p.methods->login_anonymous)
+        return false;
+    for (size_t i = 0; i < p.methods->n; i++)
+        if (p.methods->list[i].backend == &auth_jwt)
+            return false;
+    return true;
 }
 
 bool auth_serves_anonymous(struct str host)

@@ -65,6 +65,8 @@ bool auth_stores_plain(struct str host);
 bool auth_serves_scram(struct str host, enum scram_hash h);
 /* Is there any method of the host to which a password or a token can be shown? */
 bool auth_takes_passwords(struct str host);
+/* Is what passes for a password there a password: no signed token that ends by itself, no visitor's that means nothing. */
+bool auth_passwords_last(struct str host);
 /* SASL ANONYMOUS (XEP-0175). */
 bool auth_serves_anonymous(struct str host);
 

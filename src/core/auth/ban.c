@@ -13,6 +13,7 @@
 #include "core/auth/auth.h"
 #include "core/auth/auth_cache.h"
 #include "core/cookie.h"
+#include "store/fast.h"
 #include "store/last.h"
 #include "store/private.h"
 #include "xml/stream.h"
@@ -225,6 +226,10 @@ int ban_lock(struct str host, struct str user, struct str reason, struct error *
 {
     char password[PASSWORD_CHARS + 1];
     unsigned kicked;
+    /* Also where the password is kept elsewhere: a lifted ban must not give them back. */
+    enum store_rc tokens = fast_forget(host, user);
+    if (tokens != STORE_OK)
+        return store_error(tokens, "tokens", err);
     rand_token(password, PASSWORD_CHARS);
     int rc = auth_set_password(host, user, str_of(password), err);
     if (rc != 0 && err->code == ERR_NOT_FOUND) {

@@ -161,7 +161,8 @@ static void succeed(struct c2s *c, struct str user, struct str data)
     struct log_ctx ctx = {.ip = str_of(ip_print(conn_ip(c->conn), ip))};
     l->running = false;
     l->user = user;
-    LOG(DEBUG, "c2s", &ctx, "accepted %.*s authentication for %.*s", STR_ARG(sasl_mech_info(l->mech)->name), STR_ARG(user));
+    struct str name = l->fast.used ? ht_name(l->fast.mech) : sasl_mech_info(l->mech)->name;
+    LOG(DEBUG, "c2s", &ctx, "accepted %.*s authentication for %.*s", STR_ARG(name), STR_ARG(user));
     if (l->v2) {
         c2s_sasl2_proved(c, data);
         return;
@@ -449,7 +450,10 @@ static void on_auth(struct c2s *c, struct xml_el *el)
     }
     if (l->running && !count_try(c)) /* the exchange before was left unfinished */
         return;
-    if (!name.p)
+    enum ht_mech ht;
+    if (l->v2 && ht_parse(name, &ht))
+        c2s_fast_authenticate(c, ht, initial);
+    else if (!name.p)
         fail(c, SASL_MALFORMED_REQUEST, S("Missing attribute 'mechanism' in tag <auth/> qualified by namespace "
                                           "'urn:ietf:params:xml:ns:xmpp-sasl'"));
     else if (!sasl_mech_parse(name, &l->mech) || !(l->offered & SASL_MECH_BIT(l->mech)))
@@ -501,4 +505,26 @@ void c2s_sasl(struct c2s *c, struct xml_el *el)
         fail(c, SASL_ABORTED, S("Aborted"));
     else
         fail(c, SASL_MALFORMED_REQUEST, STR_NULL);
+}
+
+/* --- for mechanisms elsewhere --- */
+
+void c2s_sasl_fail(struct c2s *c, enum sasl_failure f, struct str text)
+{
+    fail(c, f, text);
+}
+
+void c2s_sasl_refuse(struct c2s *c, struct str user, enum sasl_failure f, struct str text)
+{
+    fail_login_saying(c, user, f, text);
+}
+
+void c2s_sasl_accept(struct c2s *c, struct str user, struct str data)
+{
+    succeed(c, user, data);
+}
+
+bool c2s_sasl_banned(struct c2s *c, struct str user)
+{
+    return refuse_banned(c, user);
 }

@@ -69,7 +69,9 @@ void c2s_sasl2_features(struct c2s *c, struct buf *b)
         buf_add_str(b, S("<feature var='urn:xmpp:carbons:2'/>"));
     if (loaded(c, "mod_client_state"))
         buf_add_str(b, S("<feature var='urn:xmpp:csi:0'/>"));
-    buf_printf(b, "</inline></bind>%s</inline></authentication>", sm);
+    buf_printf(b, "</inline></bind>%s", sm);
+    c2s_fast_features(c, b);
+    buf_add_str(b, S("</inline></authentication>"));
 }
 
 /* --- the exchange --- */
@@ -79,14 +81,20 @@ bool c2s_sasl2_begin(struct c2s *c, struct xml_el *el)
     struct c2s_login *l = c->login;
     if (!is(el, "authenticate", NS2))
         return false;
+    l->fast = (struct c2s_fast){0};
     l->v2 = ARENA_NEW(l->arena, struct sasl2);
     l->v2->request = xml_copy(l->arena, el);
     return true;
 }
 
+struct xml_el *c2s_sasl2_child(const struct c2s *c, const char *name, const char *ns)
+{
+    return c->login->v2 ? child(c->login->v2->request, name, ns) : NULL;
+}
+
 struct xml_el *c2s_sasl2_initial(const struct c2s *c)
 {
-    return child(c->login->v2->request, "initial-response", NS2);
+    return c2s_sasl2_child(c, "initial-response", NS2);
 }
 
 struct str c2s_sasl2_agent(const struct c2s *c)
@@ -120,6 +128,7 @@ void c2s_sasl2_failure(struct c2s *c, struct str condition, struct str text)
 void c2s_sasl2_proved(struct c2s *c, struct str data)
 {
     c->login->v2->data = data;
+    c2s_fast_proved(c);
     c2s_authenticated(c);
 }
 
@@ -135,6 +144,7 @@ static void write_success(const struct c2s *c, struct buf *b, struct str jid)
     buf_add_str(b, S("<authorization-identifier>"));
     xml_escape_text(b, jid);
     buf_add_str(b, S("</authorization-identifier>"));
+    buf_add_str(b, c->login->fast.answer);
 }
 
 /*
@@ -241,6 +251,9 @@ static bool resumed(struct c2s *c, struct buf *failed)
 void c2s_sasl2_finish(struct c2s *c)
 {
     struct buf failed = BUF_INIT;
+    c2s_fast_issue(c);
+    if (c->state != C2S_BIND)
+        return; /* it ended meanwhile */
     if (!resumed(c, &failed)) {
         struct xml_el *request = child(c->login->v2->request, "bind", NS_BIND2);
         if (request)

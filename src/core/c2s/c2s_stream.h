@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "core/account/session.h"
 #include "core/c2s/c2s.h"
+#include "core/c2s/c2s_fast.h"
 #include "rt/timer.h"
 #include "xml/stream.h"
 #include "xmpp/sasl.h"
@@ -34,6 +35,7 @@ struct c2s_login {
     bool challenged_empty;     /* the initial response is still due */
     struct sasl2 *v2;          /* the exchange is one of XEP-0388 */
     struct c2s_cert *cert;     /* the client's, verified; NULL: none (core/c2s/c2s_cert.h) */
+    struct c2s_fast fast;
 };
 
 struct c2s {
@@ -65,12 +67,22 @@ unsigned c2s_mechanisms(struct c2s *c);
 /* The channel bindings this connection has (XEP-0440); none without TLS. */
 size_t c2s_channel_bindings(struct c2s *c, struct str out[C2S_BINDINGS]);
 void c2s_login_delete(struct c2s_login **l);
+/* For mechanisms in files of their own. The exchange ends; several tries are allowed. text may be absent. */
+void c2s_sasl_fail(struct c2s *c, enum sasl_failure f, struct str text);
+/* The same, telling the log and the modules whose credentials were not good. */
+void c2s_sasl_refuse(struct c2s *c, struct str user, enum sasl_failure f, struct str text) YIELDS;
+/* The prepared name is proved; data goes with the success. */
+void c2s_sasl_accept(struct c2s *c, struct str user, struct str data) YIELDS;
+/* true: answered, or the stream ended meanwhile. */
+bool c2s_sasl_banned(struct c2s *c, struct str user) YIELDS;
 /* core/c2s/c2s_sasl2.c */
 bool c2s_sasl2_offered(const struct c2s *c);
 void c2s_sasl2_features(struct c2s *c, struct buf *b);
 /* An exchange begins, or the element is another one: false. */
 bool c2s_sasl2_begin(struct c2s *c, struct xml_el *el);
 struct xml_el *c2s_sasl2_initial(const struct c2s *c); /* NULL: none */
+/* A child of <authenticate/>; NULL: none, or the exchange is of the older profile. */
+struct xml_el *c2s_sasl2_child(const struct c2s *c, const char *name, const char *ns);
 /* The installation of the client (user-agent id); absent: it does not say, or too long. */
 struct str c2s_sasl2_agent(const struct c2s *c);
 void c2s_sasl2_challenge(struct c2s *c, struct str data);
