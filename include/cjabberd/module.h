@@ -45,6 +45,7 @@
 #include "core/hooks.h"
 #include "core/http_routes.h"
 #include "core/module/module.h"
+#include "core/module/service.h"
 #include "core/router.h"
 #include "core/server.h"
 

@@ -1,10 +1,12 @@
 /*
  * Service Discovery, XEP-0030: disco#info of the server and of accounts, built from the module tables, and disco#items
- * (extra_domains of the configuration). Nodes, and items of the server, come from other modules (mod/api/disco.h).
+ * (services of modules, extra_domains of the configuration). Nodes, and more items of the server, come from other modules
+ * (mod/api/disco.h); what services themselves answer is in mod/service.c.
  */
 #include "mod/api/disco.h"
 
 #include "core/account/roster.h"
+#include "core/module/service.h"
 #include "xmpp/dataform.h"
 
 #include <stdlib.h>
@@ -79,6 +81,14 @@ enum disco_found disco_refuse(struct disco_ask *ask, enum err_code code, const c
     return DISCO_REFUSED;
 }
 
+const struct disco_nodes *disco_nodes_of(const char *module)
+{
+    for (const struct disco_nodes *const *p = __start_cj_disco_nodes; p < __stop_cj_disco_nodes; p++)
+        if (*p && strcmp((*p)->module, module) == 0) /* a sanitizer may pad the section */
+            return *p;
+    return NULL;
+}
+
 /* By module name, so that the order never depends on the linker. */
 static int by_module(const void *a, const void *b)
 {
@@ -137,22 +147,22 @@ static void answer_node(struct iq *iq, bool items, bool account)
 
 /* --- contact addresses, XEP-0157 --- */
 
-/* Is this entry of option server_info about the server itself? */
-static bool for_server(const struct yaml *entry)
+/* Is this entry of option server_info about the services of a module? mod_disco: about the server itself. */
+static bool is_for(const struct yaml *entry, struct str module)
 {
     const struct yaml *modules = yaml_get(entry, S("modules"));
     if (!modules || modules->kind == YAML_SCALAR)
-        return !modules || str_eq(modules->text, S("all")) || str_eq(modules->text, S("mod_disco"));
+        return !modules || str_eq(modules->text, S("all")) || str_eq(modules->text, module);
     for (size_t i = 0; i < modules->n; i++)
-        if (str_eq(modules->items[i]->text, S("all")) || str_eq(modules->items[i]->text, S("mod_disco")))
+        if (str_eq(modules->items[i]->text, S("all")) || str_eq(modules->items[i]->text, module))
             return true;
     return false;
 }
 
-static void add_contact(struct arena *a, struct xml_el *x, const struct yaml *entry)
+static void add_contact(struct arena *a, struct xml_el *x, const struct yaml *entry, struct str module)
 {
     const struct yaml *name = yaml_get(entry, S("name")), *urls = yaml_get(entry, S("urls"));
-    if (!name || !urls || !for_server(entry))
+    if (!name || !urls || !is_for(entry, module))
         return;
     struct xml_el *field = dataform_add(a, x, S("list-multi"), name->text, STR_NULL);
     if (urls->kind == YAML_SCALAR)
@@ -161,13 +171,14 @@ static void add_contact(struct arena *a, struct xml_el *x, const struct yaml *en
         dataform_add_value(a, field, urls->items[i]->text);
 }
 
-static void add_contacts(struct arena *a, struct xml_el *query, const struct options *o)
+void disco_add_contacts(struct disco_ask *ask, const char *module)
 {
+    const struct options *o = config_module(&config_current()->hosts[ask->host], S("mod_disco"));
     const struct yaml *list = o ? opt_node(o, "server_info") : NULL;
-    struct xml_el *x = dataform_new(a, query, DATAFORM_RESULT);
-    dataform_form_type(a, x, S("http://jabber.org/network/serverinfo"));
+    struct xml_el *x = dataform_new(ask->arena, ask->query, DATAFORM_RESULT);
+    dataform_form_type(ask->arena, x, S("http://jabber.org/network/serverinfo"));
     for (size_t i = 0; list && i < list->n; i++)
-        add_contact(a, x, list->items[i]);
+        add_contact(ask->arena, x, list->items[i], str_of(module));
 }
 
 static void answer_info(struct iq *iq, bool account)
@@ -183,7 +194,7 @@ static void answer_info(struct iq *iq, bool account)
         add_identity(r->arena, q, S("server"), S("im"), o ? arena_str(r->arena, opt_str(o, "name")) : STR_NULL);
     add_module_features(r->arena, q, iq->host, account);
     if (!account)
-        add_contacts(r->arena, q, o);
+        disco_add_contacts(&(struct disco_ask){.host = iq->host, .arena = r->arena, .query = q}, "mod_disco");
     iq_result(iq, r);
 }
 
@@ -232,6 +243,15 @@ static void on_account_info(struct iq *iq)
         answer_info(iq, true);
 }
 
+static void add_services(struct disco_ask *ask)
+{
+    const struct service_host *v;
+    size_t n = service_list(&v);
+    for (size_t i = 0; i < n; i++)
+        if (v[i].host == ask->host)
+            disco_add_item(ask, v[i].name, STR_NULL, STR_NULL);
+}
+
 static void add_extra_domains(struct disco_ask *ask)
 {
     const struct options *o = config_module(&config_current()->hosts[ask->host], S("mod_disco"));
@@ -253,6 +273,7 @@ static void on_server_items(struct iq *iq)
     struct stanza *r = iq_result_new(iq);
     struct disco_ask ask = {.request = iq->stanza, .host = iq->host, .arena = r->arena};
     ask.query = xml_add(r->arena, r->el, TOK_query, TOK_NS_DISCO_ITEMS);
+    add_services(&ask);
     add_extra_domains(&ask);
     ask_modules(&ask, true, false);
     iq_result(iq, r);

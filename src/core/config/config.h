@@ -37,6 +37,7 @@ struct module_conf {
     struct str name; /* "mod_ping" */
     const struct options *options;
     const struct yaml *node; /* of a contributed module: as written, for core/module/module_set.h; else NULL */
+    const struct yaml *where; /* its name in the file */
 };
 
 struct vhost {

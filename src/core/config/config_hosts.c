@@ -220,7 +220,7 @@ static int contributed_module(struct loader *l, const struct yaml *key, const st
         return unknown_module(l, key);
     if (state == CONTRIB_AVAILABLE)
         loader_warn(l, key, "module '%.*s' is not installed: use module_install, or install_contrib_modules", STR_ARG(key->text));
-    *out = (struct module_conf){.name = key->text, .options = config_module_opaque(), .node = map};
+    *out = (struct module_conf){.name = key->text, .options = config_module_opaque(), .node = map, .where = key};
     return 0;
 }
 
@@ -237,6 +237,7 @@ static int build_module(struct loader *l, const struct vhost *h, const struct ya
     snprintf(of, sizeof(of), "module %s", g->name);
     struct option_source src = {.group = g, .map = map, .of = of, .host = h->name, .top = h->options, .quiet = !works};
     out->name = str_of(g->name);
+    out->where = key;
     return options_build(l, &src, &out->options);
 }
 

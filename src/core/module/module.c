@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "core/config/config_module.h"
 #include "core/http_routes.h"
+#include "core/module/service.h"
 #include "core/router.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
@@ -56,6 +57,7 @@ struct view {
     } *on; /* one bit per slot for every host */
     struct arena *arena;
     const struct options **options; /* of contributed modules: [host * set->n + position] */
+    struct service_table services;
 };
 static _Thread_local struct view view;
 
@@ -335,6 +337,28 @@ const struct iq_entry *module_iq_for(unsigned host, enum iq_to to, const struct 
     return NULL;
 }
 
+const struct service_host *service_find(struct str name)
+{
+    size_t lo = 0, hi = view.services.n;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        int c = str_cmp(view.services.v[mid].name, name);
+        if (c == 0)
+            return &view.services.v[mid];
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+size_t service_list(const struct service_host **out)
+{
+    *out = view.services.v;
+    return view.services.n;
+}
+
 /* A handler that may suspend can see the tables change around it: those it was found in stay until it is done. */
 #define HOOK(name, type, suspends, sentence)                                            \
     enum hook_verdict hook_run_##name(unsigned host, type *event)                       \
@@ -393,6 +417,15 @@ static int contrib_options(struct arena *a, const struct module *m, bool named, 
     return config_module_options(a, &m->contrib->group, mc ? mc->node : m->contrib->defaults, h, out, err);
 }
 
+/* own: options of a contributed module. */
+static int add_service(struct service_table *t, struct arena *a, const struct module *m, const struct vhost *h,
+                       const struct options *own, struct error *err)
+{
+    const struct module_conf *mc = named_for(h, m->name);
+    const struct options *o = m->contrib ? own : mc ? mc->options : NULL;
+    return o ? service_table_add(t, a, m, h, o, mc ? mc->where : NULL, err) : 0;
+}
+
 static int fill(struct view *v, struct error *err)
 {
     int rc = 0;
@@ -412,9 +445,11 @@ static int fill(struct view *v, struct error *err)
             }
             if (on)
                 v->on[h].bits[m->slot / 64] |= (uint64_t)1 << (m->slot % 64);
+            if (on && m->service && add_service(&v->services, v->arena, m, host, v->options[h * v->set->n + i], err) != 0)
+                rc = -1;
         }
     }
-    return rc;
+    return service_table_close(&v->services, v->config, err) == 0 ? rc : -1;
 }
 
 static void view_drop(struct view *v)
@@ -474,17 +509,27 @@ void module_shard_stop(void)
     view_drop(&view);
 }
 
+/* Options of contributed modules, and addresses of services, on one host. */
+static int check_on(struct service_table *t, struct arena *a, const struct config *c, const struct module *m, const struct vhost *h,
+                    struct error *err)
+{
+    const struct options *own = NULL;
+    bool on = m->core || config_module(h, str_of(m->name));
+    if (m->contrib && contrib_options(a, m, named_anywhere(c, m->name), h, &on, &own, err) != 0)
+        return -1;
+    return on && m->service ? add_service(t, a, m, h, own, err) : 0;
+}
+
 int module_set_check(const struct module_set *s, const struct config *c, struct error *err)
 {
     struct arena *a = arena_new();
+    struct service_table services = {0};
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < s->n; i++) {
-        const struct module *m = s->modules[i];
-        bool named = m->contrib && named_anywhere(c, m->name), on;
-        const struct options *o;
-        for (size_t h = 0; rc == 0 && m->contrib && h < c->host_count; h++)
-            rc = contrib_options(a, m, named, &c->hosts[h], &on, &o, err);
-    }
+    for (size_t i = 0; rc == 0 && i < s->n; i++)
+        for (size_t h = 0; rc == 0 && (s->modules[i]->contrib || s->modules[i]->service) && h < c->host_count; h++)
+            rc = check_on(&services, a, c, s->modules[i], &c->hosts[h], err);
+    if (rc == 0)
+        rc = service_table_close(&services, c, err);
     arena_release(&a);
     return rc;
 }

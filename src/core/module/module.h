@@ -14,8 +14,10 @@
 struct http_handler;
 struct module_contrib;
 struct opt_def;
+struct service;
 
-enum iq_to { IQ_TO_SERVER, IQ_TO_ACCOUNT, IQ_TO__COUNT };
+/* IQ_TO_SERVICE in `iqs` of a module: what every service of the host answers; a service's own requests are in its table. */
+enum iq_to { IQ_TO_SERVER, IQ_TO_ACCOUNT, IQ_TO_SERVICE, IQ_TO__COUNT };
 
 /* An IQ get or set being answered. The handler answers exactly once through iq_result or iq_error. */
 struct iq {
@@ -44,6 +46,7 @@ struct module {
     const char *const *account_features; /* disco#info of an account */
     const struct iq_entry *iqs; /* ended by fn NULL */
     const struct hook_entry *hooks; /* ended by fn.any NULL */
+    const struct service *service;  /* addresses of its own: core/module/service.h; NULL: none */
     /*
      * On every shard, on its loop, when the module begins or ceases to be loaded on a host there; must not suspend and cannot
      * fail. A replaced module: stop of the old table, then start of the new one, with no event between them. When the list

@@ -4,6 +4,7 @@
 #include "core/config/config_module.h"
 #include "core/config/option_type.h"
 #include "core/http_routes.h"
+#include "core/module/service.h"
 #include "abi.h"
 #include <dlfcn.h>
 #include <errno.h>
@@ -43,10 +44,10 @@ static int check_hooks(const struct module *m, struct error *err)
     return 0;
 }
 
-static int check_iqs(const struct module *m, struct error *err)
+static int check_iqs(const struct module *m, const struct iq_entry *iqs, struct error *err)
 {
     unsigned n = 0;
-    for (const struct iq_entry *e = m->iqs; e && e->fn; e++) {
+    for (const struct iq_entry *e = iqs; e && e->fn; e++) {
         if (++n > ENTRIES_MAX || (unsigned)e->to >= IQ_TO__COUNT || (unsigned)e->ns >= TOK__COUNT)
             return bad(err, m->name, "the table of IQ handlers is not ended by {0}, or has a bad entry");
         if (!e->uri == (e->ns == TOK_NONE))
@@ -67,6 +68,26 @@ static int check_http(const struct module *m, struct error *err)
             return err_set(err, ERR_CONFIG, "%s: an HTTP handler is called like its module, not '%s'", m->name, h->name);
     }
     return 0;
+}
+
+static bool declares(const struct module *m, const char *option, enum opt_kind kind)
+{
+    for (const struct opt_def *d = m->options; d && d->name; d++)
+        if (strcmp(d->name, option) == 0)
+            return d->kind == kind;
+    return false;
+}
+
+static int check_service(const struct module *m, struct error *err)
+{
+    const struct service *s = m->service;
+    if (!s)
+        return 0;
+    if (!s->category || !s->type || !declares(m, "host", OPT_STR))
+        return bad(err, m->name, "a service needs an identity (category and type) and an option 'host'");
+    if (s->enabled_by && !declares(m, s->enabled_by, OPT_BOOL))
+        return err_set(err, ERR_CONFIG, "%s: '%s' of the service is no boolean option", m->name, s->enabled_by);
+    return check_iqs(m, s->iqs, err);
 }
 
 static int by_option(const void *a, const void *b)
@@ -106,7 +127,7 @@ static int check_module(const struct module *m, const char *name, struct error *
         return err_set(err, ERR_CONFIG, "%s: the table in the shared object is of module '%s'", name, m && m->name ? m->name : "?");
     if (opt_group_find(OPT_MODULE, str_of(name)))
         return bad(err, name, "this is the name of a module of the server itself");
-    return check_hooks(m, err) || check_iqs(m, err) || check_http(m, err) ? -1 : 0;
+    return check_hooks(m, err) || check_iqs(m, m->iqs, err) || check_http(m, err) || check_service(m, err) ? -1 : 0;
 }
 
 /* --- loading --- */

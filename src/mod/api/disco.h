@@ -31,6 +31,12 @@ struct disco_nodes {
     /* Nodes of an account, asked for by its owner. NULL: none. */
     enum disco_found (*account_info)(struct disco_ask *ask) YIELDS;
     enum disco_found (*account_items)(struct disco_ask *ask) YIELDS;
+    /*
+     * Of the module's service (core/module/service.h). Without a node: what the table does not say, info after it. With one: as
+     * above. NULL: nothing more.
+     */
+    enum disco_found (*service_info)(struct disco_ask *ask) YIELDS;
+    enum disco_found (*service_items)(struct disco_ask *ask) YIELDS;
 };
 #define DISCO_NODES(ident)                                                                            \
     static const struct disco_nodes ident;                                                            \
@@ -41,6 +47,10 @@ struct disco_nodes {
 void disco_add_item(struct disco_ask *ask, struct str jid, struct str node, struct str name);
 void disco_add_identity(struct disco_ask *ask, const char *category, const char *type, struct str name);
 void disco_add_feature(struct disco_ask *ask, const char *var);
+/* The form of contact addresses (XEP-0157) that option server_info of mod_disco has for a module. */
+void disco_add_contacts(struct disco_ask *ask, const char *module);
+/* The table of a module; NULL: it has none. */
+const struct disco_nodes *disco_nodes_of(const char *module);
 /* Returns DISCO_REFUSED. text may be NULL. */
 enum disco_found disco_refuse(struct disco_ask *ask, enum err_code code, const char *text);
 
