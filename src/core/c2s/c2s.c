@@ -286,13 +286,16 @@ static void set_shaper(struct c2s *c, const struct vhost *h, struct jid who)
     conn_set_shaper(c->conn, rate, burst);
 }
 
-static struct xml_limits limits_of(const struct c2s *c)
+size_t c2s_max_stanza(const struct c2s *c)
 {
     size_t max = c2s_listen(c)->max_stanza;
-    if (c->login->authenticated)
-        return (struct xml_limits){.max_stanza = max};
-    return (struct xml_limits){.max_stanza = max && max < PRE_AUTH_STANZA_MAX ? max : PRE_AUTH_STANZA_MAX,
-                               .max_elements = PRE_AUTH_ELEMENTS_MAX};
+    return !c->login || c->login->authenticated || (max && max < PRE_AUTH_STANZA_MAX) ? max : PRE_AUTH_STANZA_MAX;
+}
+
+static struct xml_limits limits_of(const struct c2s *c)
+{
+    return (struct xml_limits){.max_stanza = c2s_max_stanza(c),
+                               .max_elements = c->login->authenticated ? 0 : PRE_AUTH_ELEMENTS_MAX};
 }
 
 void c2s_accept(struct conn *conn)

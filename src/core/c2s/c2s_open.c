@@ -1,11 +1,13 @@
 /*
  * Stream headers and features (RFC 6120 §4.7, §4.3): who is being talked to, what may be negotiated now. Does not suspend.
  */
+#include "base/clock.h"
 #include "base/rand.h"
 #include "core/c2s/c2s_stream.h"
 #include "core/config/access.h"
 #include "core/server.h"
 #include "xml/writer.h"
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -96,6 +98,21 @@ void c2s_roster_features(const struct c2s *c, struct buf *b)
         buf_add_str(b, S("<sub xmlns='urn:xmpp:features:pre-approval'/>"));
 }
 
+/*
+ * Who is not logged in has a time for it (negotiation_timeout), what is left of it is said; a session may be silent for as long
+ * as it likes.
+ */
+void c2s_limits_feature(const struct c2s *c, struct buf *b)
+{
+    buf_printf(b, "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>%zu</max-bytes>", c2s_max_stanza(c));
+    if (c->login && !c->login->authenticated && timer_armed(&c->timer)) {
+        uint64_t now = clock_mono_ms(), left_s = c->timer.due_ms > now ? (c->timer.due_ms - now) / 1000 : 0;
+        if (left_s <= UINT32_MAX) /* the schema's type */
+            buf_printf(b, "<idle-seconds>%" PRIu64 "</idle-seconds>", left_s ? left_s : 1);
+    }
+    buf_add_str(b, S("</limits>"));
+}
+
 void c2s_send_features(struct c2s *c)
 {
     struct buf *b = conn_out_begin(c->conn);
@@ -109,6 +126,7 @@ void c2s_send_features(struct c2s *c)
     } else {
         features_before_auth(c, b);
     }
+    c2s_limits_feature(c, b);
     buf_add_str(b, S("</stream:features>"));
     conn_out_end(c->conn);
 }

@@ -184,6 +184,7 @@ static void write_bound_features(const struct c2s *c, struct buf *b)
     c2s_mgmt_features(c, b);
     c2s_csi_features(c, b);
     c2s_roster_features(c, b);
+    c2s_limits_feature(c, b);
     buf_add_str(b, S("</stream:features>"));
 }
 

@@ -57,6 +57,8 @@ struct c2s {
 
 /* core/c2s/c2s_open.c */
 void c2s_open(struct c2s *c, const struct xml_el *header);
+/* XEP-0478: what is true from here on. */
+void c2s_limits_feature(const struct c2s *c, struct buf *b);
 void c2s_send_header(struct c2s *c, struct str from, struct str to, struct str version);
 /* Features of rosters, for a stream that is authenticated. */
 void c2s_roster_features(const struct c2s *c, struct buf *b);
@@ -124,6 +126,8 @@ void c2s_csi_features(const struct c2s *c, struct buf *b);
 void c2s_finish(struct c2s *c, const char *why);
 /* The connection is no good any more: the session waits for another one, if it can be resumed, or ends. */
 void c2s_lost(struct c2s *c, const char *why);
+/* Bytes of one element, in the state the stream is in. */
+size_t c2s_max_stanza(const struct c2s *c);
 const struct vhost *c2s_vhost(const struct c2s *c);
 const struct c2s_listen *c2s_listen(const struct c2s *c);
 void c2s_write(struct c2s *c, struct str bytes);
