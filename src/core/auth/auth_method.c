@@ -17,6 +17,9 @@ static const struct {
 #ifdef HAVE_LDAP
     {"ldap", &auth_ldap},
 #endif
+#ifdef HAVE_PAM
+    {"pam", &auth_pam},
+#endif
 };
 
 static const struct auth_backend *backend_named(struct str name)

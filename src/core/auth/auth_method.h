@@ -41,6 +41,9 @@ extern const struct auth_backend auth_internal, auth_external, auth_jwt, auth_an
 #ifdef HAVE_LDAP
 extern const struct auth_backend auth_ldap;
 #endif
+#ifdef HAVE_PAM
+extern const struct auth_backend auth_pam;
+#endif
 
 struct auth_method {
     const struct auth_backend *backend;

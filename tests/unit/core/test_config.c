@@ -496,11 +496,10 @@ static void test_warnings(void **state)
               "  - port: 5223\n    module: ejabberd_c2s\n    zlib: true\n  - port: 5280\n    module: ejabberd_http\n   "
               " request_handlers:\n"
               "      /a: mod_bosh\n      /b: mod_bosh\n      /c: ejabberd_captcha\n      /d: ejabberd_captcha\n"
-              "auth_method: [mnesia, pam]\nmodules:\n  mod_bosh:\n    json: true\n  mod_ping:\n    send_pings: true\n"
+              "auth_method: [mnesia, external]\nmodules:\n  mod_bosh:\n    json: true\n  mod_ping:\n    send_pings: true\n"
               "host_config:\n  localhost:\n    s2s_zlib: false\n");
     static const char *const want[] = {
         "t.yml:2:1: option 's2s_zlib' has no effect yet",
-        "t.yml:19:14: authentication method 'pam' of option 'auth_method' has no effect yet",
         "t.yml:21:3: module 'mod_bosh' has no effect yet",
         "t.yml:24:5: option 'send_pings' of module mod_ping has no effect yet",
         "t.yml:6:5: option 'zlib' of listener ejabberd_c2s has no effect yet",
