@@ -80,6 +80,8 @@ struct sql_driver {
     void (*reset)(struct sql_stmt *s);
     /* Rows touched by the last executed statement. */
     int64_t (*changes)(struct sql_conn *c);
+    /* Rows touched since the connection was opened. */
+    int64_t (*all_changes)(struct sql_conn *c);
     /* Statements without parameters and results, several separated by semicolons. */
     enum sql_rc (*exec)(struct sql_conn *c, const char *text);
     /* Transaction of a writer: waits for the right to write. */

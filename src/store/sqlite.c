@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* Pages of log after which the writer copies it back into the database, once the answers are out. */
-#define CHECKPOINT_PAGES 1000
+#define CHECKPOINT_PAGES 2000
 /* The log file is cut to this size when it has been copied back. */
 #define LOG_FILE_MAX (16 << 20)
 
@@ -145,6 +145,11 @@ static void sqlite_reset_stmt(struct sql_stmt *s)
 static int64_t sqlite_changes(struct sql_conn *base)
 {
     return sqlite3_changes(self(base)->db);
+}
+
+static int64_t sqlite_all_changes(struct sql_conn *base)
+{
+    return sqlite3_total_changes(self(base)->db);
 }
 
 static enum sql_rc sqlite_begin(struct sql_conn *base)
@@ -312,6 +317,7 @@ const struct sql_driver sqlite_driver = {
     .integer = sqlite_integer,
     .reset = sqlite_reset_stmt,
     .changes = sqlite_changes,
+    .all_changes = sqlite_all_changes,
     .exec = sqlite_exec,
     .begin = sqlite_begin,
     .commit = sqlite_commit,

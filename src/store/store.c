@@ -22,7 +22,7 @@
 #define WRITER_WAIT_MS 5000
 #define READER_WAIT_MS 2000
 #define START_WAIT_MS 2000
-#define WRITER_CACHE_KB 1024
+#define WRITER_CACHE_KB 4096
 #define READER_CACHE_KB 1024
 
 static struct {

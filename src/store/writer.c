@@ -107,23 +107,49 @@ static void run_alone(struct writer *w, struct job *j)
         w->conn->driver->rollback(w->conn);
 }
 
-/* STORE_OK: every job has its own verdict and waits for the commit. Otherwise the engine ended the transaction. */
-static enum store_rc run_jobs(struct writer *w, struct job *group)
+/* Runs the job; false: it failed and left something behind, or the engine ended the transaction. */
+static bool run_job(struct writer *w, struct job *j)
+{
+    const struct sql_driver *d = w->conn->driver;
+    int64_t before = d->all_changes(w->conn);
+
+    j->rc = j->fn(w->conn, j->arg);
+    return d->in_transaction(w->conn) && (j->rc == STORE_OK || d->all_changes(w->conn) == before);
+}
+
+/* What a job that fails has done so far is undone, and nothing else. */
+static bool run_guarded(struct writer *w, struct job *j)
 {
     const struct sql_driver *d = w->conn->driver;
 
-    for (struct job *j = group; j; j = j->next) {
-        if (d->exec(w->conn, "SAVEPOINT job") != SQL_DONE)
-            return STORE_UNAVAILABLE;
-        j->rc = j->fn(w->conn, j->arg);
-        if (!d->in_transaction(w->conn))
-            return STORE_UNAVAILABLE;
-        if (j->rc != STORE_OK && d->exec(w->conn, "ROLLBACK TO job") != SQL_DONE)
-            return STORE_UNAVAILABLE;
-        if (d->exec(w->conn, "RELEASE job") != SQL_DONE)
-            return STORE_UNAVAILABLE;
-    }
-    return STORE_OK;
+    if (d->exec(w->conn, "SAVEPOINT job") != SQL_DONE)
+        return false;
+    j->rc = j->fn(w->conn, j->arg);
+    if (!d->in_transaction(w->conn) || (j->rc != STORE_OK && d->exec(w->conn, "ROLLBACK TO job") != SQL_DONE))
+        return false;
+    return d->exec(w->conn, "RELEASE job") == SQL_DONE;
+}
+
+/*
+ * In a transaction that has begun. STORE_OK: every job has its own verdict and waits for the commit. Otherwise the engine ended the
+ * transaction. Savepoints cost more than most rows, and nearly every job that fails has only looked (there is no such row, there
+ * is one already): only a group in which one failed half-way runs again with them.
+ */
+static enum store_rc run_jobs(struct writer *w, struct job *group)
+{
+    struct job *j = group;
+    enum store_rc rc;
+
+    while (j && run_job(w, j))
+        j = j->next;
+    if (!j)
+        return STORE_OK;
+    w->conn->driver->rollback(w->conn);
+    rc = begin(w);
+    for (j = group; rc == STORE_OK && j; j = j->next)
+        if (!run_guarded(w, j))
+            rc = STORE_UNAVAILABLE;
+    return rc;
 }
 
 static void set_all(struct job *group, enum store_rc rc)

@@ -1,6 +1,7 @@
 /*
  * The writer: one thread, one connection, group commit. Jobs that are queued while a commit is under way go into the next
- * transaction together, each inside a savepoint, and their fibers wake after the one COMMIT.
+ * transaction together, and their fibers wake after the one COMMIT. A job that fails after it has changed something makes its
+ * group run again, with a savepoint for each job: a job may run several times, and begins from its arguments.
  */
 #ifndef STORE_WRITER_H
 #define STORE_WRITER_H
