@@ -257,6 +257,7 @@ int main(int argc, char **argv)
         return args.exit_code;
     struct server_env env = {.config_file = args.config, .spool_dir = args.spool, .log_dir = args.logs, .argv = argv};
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failed write, not the end */
     tune_heap();
     hash_seed();
     fault_init();

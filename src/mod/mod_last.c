@@ -65,7 +65,7 @@ static void on_account(struct iq *iq)
 /* Going offline, with the words of the unavailable presence (none when the server speaks for a lost session). */
 static enum hook_verdict on_presence(struct presence_event *e)
 {
-    if (!e->was_available || e->available)
+    if (!e->was_available || e->available || e->session->orphan)
         return HOOK_PASS;
     struct jid j = session_jid(e->session);
     struct xml_el *status = xml_child(e->presence->el, TOK_status, TOK_NS_CLIENT);

@@ -14,7 +14,6 @@
 #include "core/server.h"
 #include "mod/api/ip_table.h"
 #include "rt/mailbox.h"
-#include "store/account.h"
 #include "xmpp/dataform.h"
 
 #define DEADLINE_MS 5000
@@ -267,9 +266,6 @@ static bool remove_account(struct request *r)
         return refuse(r, ERR_FORBIDDEN, denied);
     if (auth_remove(jid_host(r->from), jid_user(r->from), &err) != 0)
         return from_store(r, &err);
-    enum store_rc rc = account_remove(jid_host(r->from), jid_user(r->from));
-    if (rc != STORE_OK && rc != STORE_NONE)
-        LOG(WARNING, "register", NULL, "what %.*s left behind could not be removed", STR_ARG(jid_bare(r->from)));
     LOG(INFO, "register", NULL, "%.*s removed its account", STR_ARG(jid_bare(r->from)));
     r->removed = true;
     return true;

@@ -10,8 +10,6 @@
 #include "core/config/access.h"
 #include "core/config/option.h"
 #include "core/module/module.h"
-#include "rt/mailbox.h"
-#include "rt/shard.h"
 
 static struct module mod_roster;
 
@@ -172,45 +170,8 @@ static void on_roster(struct iq *iq)
     account_unpin(a);
 }
 
-/* --- accounts that go --- */
-
-#define ERASE_DEADLINE_MS 60000
-
-struct erasure {
-    struct jid account;
-    unsigned host;
-};
-
-static int erase(void *arg, struct error *err) YIELDS;
-static int erase(void *arg, struct error *err)
-{
-    struct erasure *e = arg;
-    struct account *a = account_pin(e->host, e->account);
-    enum store_rc rc = subscribe_erase(a);
-    account_unpin(a);
-    return rc == STORE_OK ? 0 : store_error(rc, "roster", err);
-}
-
-/* Contacts are told, and do not go on waiting for who is gone. What stays in the tables goes with the rest of the account. */
-static enum hook_verdict on_known(struct known_event *ev) YIELDS;
-static enum hook_verdict on_known(struct known_event *ev)
-{
-    struct error err = ERROR_INIT;
-    const struct vhost *h = config_host(config_current(), jid_host(ev->account));
-    if (ev->there || !h)
-        return HOOK_PASS;
-    struct arena *arena = arena_new();
-    struct erasure *e = ARENA_NEW(arena, struct erasure);
-    *e = (struct erasure){jid_copy(arena, ev->account), h->index};
-    if (mail_call(shard_of(jid_home_hash(e->account)), erase, e, arena, ERASE_DEADLINE_MS, &err) < 0)
-        LOG(WARNING, "roster", NULL, "contacts of a removed account were not told: %s", err.text);
-    arena_release(&arena);
-    return HOOK_PASS;
-}
-
 static const struct iq_entry iqs[] = {{IQ_TO_ACCOUNT, TOK_NS_ROSTER, true, on_roster}, {0}};
-static const struct hook_entry hooks[] = {ON(account_known, STATE, on_known), {0}};
 
 MODULE(mod_roster) = {
-    .name = "mod_roster", .xep = "RFC 6121, XEP-0237 1.3", .iqs = iqs, .hooks = hooks,
+    .name = "mod_roster", .xep = "RFC 6121, XEP-0237 1.3", .iqs = iqs,
     .stop = rosters_stale}; /* somebody else may write to the tables while it is not loaded */

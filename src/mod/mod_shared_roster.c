@@ -701,22 +701,13 @@ struct forgotten {
     struct str host, who;
 };
 
-/* A name that is registered again must not be a member of what it was a member of. */
+/* Its rows went with the rest of the account; whoever sees it is to know. */
 static enum store_rc forget(void *arg) YIELDS;
 static enum store_rc forget(void *arg)
 {
     const struct forgotten *f = arg;
-    struct arena *a = arena_new();
-    struct str *groups;
-    size_t n;
-    enum store_rc rc = srg_groups_of(a, f->host, f->who, &groups, &n);
-    bool some = rc == STORE_OK && n;
-    for (size_t i = 0; rc == STORE_OK && i < n; i++) {
-        rc = srg_remove_member(f->host, groups[i], f->who);
-        rc = rc == STORE_NONE ? STORE_OK : rc;
-    }
-    arena_release(&a);
-    return rc != STORE_OK ? rc : some ? STORE_OK : STORE_NONE;
+    const struct book *b = find_book(f->host);
+    return b && b->view && srg_view_has_member(b->view, f->who) ? STORE_OK : STORE_NONE;
 }
 
 static void end_memberships(struct jid account) YIELDS;

@@ -217,6 +217,12 @@ static const struct srg_address *find_address(const struct srg_view *v, struct s
     return NULL;
 }
 
+bool srg_view_has_member(const struct srg_view *v, struct str jid)
+{
+    const struct srg_address *a = find_address(v, jid);
+    return a && a->n_groups;
+}
+
 /* The account is in this group. */
 static void enter(struct srg_eye *e, const struct srg_node *g)
 {

@@ -10,27 +10,46 @@ static const enum sql_stmt_id by_name[] = {
     STMT_privacy_delete_all, STMT_privacy_default_delete, STMT_sm_stanza_forget, STMT_sm_forget, STMT_fast_forget,
 };
 
-enum store_rc account_remove(struct str host, struct str user)
+struct removal {
+    struct str host, user, jid;
+    int64_t tokens;
+};
+
+static enum store_rc remove_rows(struct sql_conn *c, void *arg)
 {
-    const struct sql_value owner[] = {V_STR(host), V_STR(user)};
-    struct sql_op ops[ARRAY_LEN(by_name) + 3];
+    struct removal *r = arg;
+    const struct sql_value owner[] = {V_STR(r->host), V_STR(r->user)};
+    struct sql_op ops[ARRAY_LEN(by_name) + 2];
     size_t n = 0;
-    struct arena *a;
-    struct str jid;
+    int64_t touched;
     enum store_rc rc;
 
-    if (!owner_ok(host, user))
-        return STORE_NONE;
-    a = arena_new();
-    jid = user.n ? arena_printf(a, "%.*s@%.*s", STR_ARG(user), STR_ARG(host)) : host;
     for (size_t i = 0; i < ARRAY_LEN(by_name); i++)
         ops[n++] = (struct sql_op){by_name[i], owner, ARRAY_LEN(owner)};
-    ops[n++] = SQL_OP(STMT_srg_forget, V_STR(host), V_STR(jid));
-    ops[n++] = SQL_OP(STMT_oauth_token_delete_of, V_STR(jid));
+    ops[n++] = SQL_OP(STMT_srg_forget, V_STR(r->host), V_STR(r->jid));
     /* Under the empty name there is the message itself. */
-    if (user.n)
+    if (r->user.n)
         ops[n++] = (struct sql_op){STMT_motd_delete, owner, ARRAY_LEN(owner)};
-    rc = ops_change(ops, n);
-    arena_release(&a);
+    r->tokens = 0;
+    rc = ops_run(c, ops, n, &touched);
+    if (rc == STORE_OK)
+        rc = sql_run(c, STMT_oauth_token_delete_of, SQL_ARGS(V_STR(r->jid)), &r->tokens);
+    return rc == STORE_OK && touched + r->tokens == 0 ? STORE_NONE : rc;
+}
+
+enum store_rc account_remove(struct str host, struct str user, int64_t *tokens_out)
+{
+    struct removal r = {.host = host, .user = user};
+    enum store_rc rc = STORE_NONE;
+    struct arena *a;
+
+    if (owner_ok(host, user)) {
+        a = arena_new();
+        r.jid = user.n ? arena_printf(a, "%.*s@%.*s", STR_ARG(user), STR_ARG(host)) : host;
+        rc = store_write(remove_rows, &r);
+        arena_release(&a);
+    }
+    if (tokens_out)
+        *tokens_out = r.tokens;
     return rc;
 }

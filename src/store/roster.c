@@ -197,8 +197,9 @@ enum store_rc roster_version(struct str host, struct str user, int64_t *out)
 /* --- writing --- */
 
 struct change {
-    struct str host, user, jid;
-    const struct roster_item *items;
+    struct str host, user;
+    const struct roster_item *items; /* to write */
+    const struct str *jids;          /* to delete */
     size_t n;
     int64_t version;
 };
@@ -281,22 +282,31 @@ enum store_rc roster_delete_in(struct sql_conn *c, struct str host, struct str u
     return rc == STORE_OK ? sql_run(c, STMT_roster_groups_delete, SQL_ARGS(V_STR(host), V_STR(user), V_STR(jid)), NULL) : rc;
 }
 
-static enum store_rc delete_one(struct sql_conn *c, void *arg)
+static enum store_rc delete_some(struct sql_conn *c, void *arg)
 {
     struct change *w = arg;
-    int64_t touched = 0;
-    enum store_rc rc = roster_delete_in(c, w->host, w->user, w->jid, &touched);
+    int64_t touched, all = 0;
+    enum store_rc rc = STORE_OK;
 
-    if (rc != STORE_OK || touched == 0)
+    for (size_t i = 0; rc == STORE_OK && i < w->n; i++) {
+        rc = roster_delete_in(c, w->host, w->user, w->jids[i], &touched);
+        all += touched;
+    }
+    if (rc != STORE_OK || all == 0)
         return rc == STORE_OK ? STORE_NONE : rc;
     return roster_new_version(c, w->host, w->user, &w->version);
 }
 
-enum store_rc roster_remove(struct str host, struct str user, struct str jid, int64_t *version_out)
+enum store_rc roster_remove(struct str host, struct str user, const struct str *jids, size_t n, int64_t *version_out)
 {
-    struct change w = {.host = host, .user = user, .jid = jid};
+    struct change w = {.host = host, .user = user, .jids = jids, .n = n};
 
-    return owner_ok(host, user) && store_text_ok(jid) ? write_change(delete_one, &w, version_out) : STORE_NONE;
+    if (!owner_ok(host, user))
+        return STORE_NONE;
+    for (size_t i = 0; i < n; i++)
+        if (!store_text_ok(jids[i]))
+            return STORE_NONE;
+    return write_change(delete_some, &w, version_out);
 }
 
 static enum store_rc delete_all(struct sql_conn *c, void *arg)

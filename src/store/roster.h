@@ -48,8 +48,8 @@ enum store_rc roster_version(struct str host, struct str user, int64_t *out) YIE
  * ever had, also when the account was removed meanwhile (it follows the clock). version_out may be NULL.
  */
 enum store_rc roster_set(struct str host, struct str user, const struct roster_item *items, size_t n, int64_t *version_out) YIELDS;
-/* STORE_NONE when it was not there. */
-enum store_rc roster_remove(struct str host, struct str user, struct str jid, int64_t *version_out) YIELDS;
+/* In one transaction; STORE_NONE when none of them was there. */
+enum store_rc roster_remove(struct str host, struct str user, const struct str *jids, size_t n, int64_t *version_out) YIELDS;
 /* All contacts; STORE_NONE when there was none. */
 enum store_rc roster_remove_all(struct str host, struct str user, int64_t *version_out) YIELDS;
 

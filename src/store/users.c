@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/db.h"
+#include "store/private.h"
 
 /* Column type. 0: a row of a database that was converted without one. */
 enum { TYPE_NONE, TYPE_PLAIN, TYPE_SHA1 };
@@ -20,8 +21,8 @@ struct user_job {
     struct arena *a;
     struct str host, user;
     const struct user_creds *creds;
+    const struct private_element *with; /* NULL: nothing */
     struct user_creds found;
-    int64_t tokens; /* removed */
 };
 
 static bool read_scram(struct arena *a, const struct sql_query *q, enum scram_hash h, struct scram_keys *out)
@@ -176,6 +177,15 @@ static enum store_rc replace_forms(struct sql_conn *c, const struct user_job *j,
     return rc;
 }
 
+static enum store_rc write_with(struct sql_conn *c, const struct user_job *j)
+{
+    const struct private_element *e = j->with;
+
+    if (!e->xml.p)
+        return sql_run(c, STMT_private_delete, SQL_ARGS(V_STR(j->host), V_STR(j->user), V_STR(e->ns)), NULL);
+    return sql_run(c, STMT_private_set, SQL_ARGS(V_STR(j->host), V_STR(j->user), V_STR(e->ns), V_STR(e->xml)), NULL);
+}
+
 static enum store_rc set_user(struct sql_conn *c, void *arg)
 {
     const struct user_job *j = arg;
@@ -186,7 +196,7 @@ static enum store_rc set_user(struct sql_conn *c, void *arg)
     if (rc == STORE_OK)
         rc = replace_forms(c, j, created);
     arena_release(&a);
-    return rc;
+    return rc == STORE_OK && j->with ? write_with(c, j) : rc;
 }
 
 static enum store_rc forget_fast(struct sql_conn *c, const struct user_job *j)
@@ -211,58 +221,29 @@ static bool storable(const struct user_creds *c)
     return any && (!c->has_plain || store_text_ok(c->plain));
 }
 
-static enum store_rc write_creds(store_fn fn, struct str host, struct str user, const struct user_creds *c) YIELDS;
-static enum store_rc write_creds(store_fn fn, struct str host, struct str user, const struct user_creds *c)
+static enum store_rc write_creds(store_fn fn, struct user_job *j) YIELDS;
+static enum store_rc write_creds(store_fn fn, struct user_job *j)
 {
-    struct user_job j = {.host = host, .user = user, .creds = c};
+    bool ok = store_name_ok(j->host) && store_name_ok(j->user) && storable(j->creds);
 
-    return store_name_ok(host) && store_name_ok(user) && storable(c) ? store_write(fn, &j) : STORE_REFUSED;
+    if (ok && j->with)
+        ok = store_text_ok(j->with->ns) && store_text_ok(j->with->xml);
+    return ok ? store_write(fn, j) : STORE_REFUSED;
 }
 
 enum store_rc users_add(struct str host, struct str user, const struct user_creds *c)
 {
-    return write_creds(add_user, host, user, c);
+    return write_creds(add_user, &(struct user_job){.host = host, .user = user, .creds = c});
 }
 
 enum store_rc users_set(struct str host, struct str user, const struct user_creds *c)
 {
-    return write_creds(change_user, host, user, c);
+    return users_set_with(host, user, c, NULL);
 }
 
-/* Whoever gets the name next must not be reachable with old tokens. */
-static enum store_rc remove_tokens(struct sql_conn *c, struct user_job *j)
+enum store_rc users_set_with(struct str host, struct str user, const struct user_creds *c, const struct private_element *with)
 {
-    struct arena *a = arena_new();
-    struct str owner = arena_printf(a, "%.*s@%.*s", STR_ARG(j->user), STR_ARG(j->host));
-    enum store_rc rc = sql_run(c, STMT_oauth_token_delete_of, SQL_ARGS(V_STR(owner)), &j->tokens);
-
-    arena_release(&a);
-    return rc;
-}
-
-static enum store_rc remove_user(struct sql_conn *c, void *arg)
-{
-    struct user_job *j = arg;
-    int64_t changes = 0;
-    enum store_rc rc = sql_run(c, STMT_users_delete, SQL_ARGS(V_STR(j->host), V_STR(j->user)), &changes);
-
-    j->tokens = 0;
-    if (rc != STORE_OK || changes == 0)
-        return rc == STORE_OK ? STORE_NONE : rc;
-    rc = sql_run(c, STMT_last_delete, SQL_ARGS(V_STR(j->host), V_STR(j->user)), NULL);
-    if (rc == STORE_OK)
-        rc = forget_fast(c, j);
-    return rc == STORE_OK ? remove_tokens(c, j) : rc;
-}
-
-enum store_rc users_remove(struct str host, struct str user, int64_t *tokens_out)
-{
-    struct user_job j = {.host = host, .user = user};
-    enum store_rc rc = store_name_ok(host) && store_name_ok(user) ? store_write(remove_user, &j) : STORE_NONE;
-
-    if (tokens_out)
-        *tokens_out = j.tokens;
-    return rc;
+    return write_creds(change_user, &(struct user_job){.host = host, .user = user, .creds = c, .with = with});
 }
 
 struct list_job {

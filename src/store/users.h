@@ -23,11 +23,10 @@ enum store_rc users_get(struct arena *a, struct str host, struct str user, struc
 enum store_rc users_add(struct str host, struct str user, const struct user_creds *c) YIELDS;
 /* Replaces every stored form, and its FAST tokens are gone with the old ones; STORE_NONE when there is no such account. */
 enum store_rc users_set(struct str host, struct str user, const struct user_creds *c) YIELDS;
-/*
- * STORE_NONE when it was not there. Removes its `last` row and its tokens of OAuth and FAST in the same transaction; how many of
- * OAuth (may be NULL): they may be cached somewhere.
- */
-enum store_rc users_remove(struct str host, struct str user, int64_t *tokens_out) YIELDS;
+/* The same, and in the same transaction an element of the account's private storage is set, or removed where it has no xml. */
+struct private_element;
+enum store_rc users_set_with(struct str host, struct str user, const struct user_creds *c,
+                             const struct private_element *with) YIELDS;
 enum store_rc users_count(struct str host, uint64_t *out) YIELDS;
 /* Names in byte order, at most `limit` after `after` (absent: from the start); each name once. limit 0: all. */
 enum store_rc users_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out) YIELDS;

@@ -5,7 +5,6 @@
 #include "admin/cmd/would.h"
 
 #include "core/account/account.h"
-#include "store/account.h"
 #include "core/auth/auth.h"
 #include "core/config/config.h"
 #include "core/server.h"
@@ -109,11 +108,6 @@ static int unregister(struct cmd_call *c)
     if (auth_remove(host, user, &err) < 0 && err.code != ERR_NOT_FOUND)
         return cmd_fail_error(c, &err);
     err = ERROR_INIT;
-    enum store_rc rc = account_remove(host, user);
-    if (rc != STORE_OK && rc != STORE_NONE) {
-        store_error(rc, "what the account left behind", &err);
-        return cmd_fail_error(c, &err);
-    }
     if (account_kick(user, host, STR_NULL, KICK_REMOVED, STR_NULL, &kicked, &err) < 0)
         return cmd_fail_error(c, &err);
     return 0;

@@ -8,7 +8,6 @@
 #include "core/account/account.h"
 #include "core/auth/auth.h"
 #include "core/config/access.h"
-#include "store/account.h"
 #include "store/last.h"
 
 #define PAGE 256
@@ -97,11 +96,6 @@ static int delete_one(struct search *s, struct str host, struct str user)
     }
     if (auth_remove(host, user, &err) != 0)
         return err.code == ERR_NOT_FOUND ? 0 : cmd_fail_error(s->call, &err);
-    enum store_rc rc = account_remove(host, user);
-    if (rc != STORE_OK && rc != STORE_NONE) {
-        store_error(rc, "what the account left behind", &err);
-        return cmd_fail_error(s->call, &err);
-    }
     note(s, host, user);
     return 0;
 }

@@ -96,7 +96,7 @@ static int add_rosteritem(struct cmd_call *c)
         i.groups = group_list(c, &i.n_groups);
         rc = 0;
         if (str_eq(subs, S("remove")))
-            rc = finish(c, subscribe_impose_removal(a, who));
+            rc = finish(c, subscribe_impose_removal(a, &who, 1));
         else if (subscription_parse(subs, &i.subscription)) {
             if (fits(c, &i))
                 rc = finish(c, subscribe_impose(a, &i, &who, 1));
@@ -122,7 +122,7 @@ static int delete_rosteritem(struct cmd_call *c)
         if (c->dry_run)
             cmd_would(c, arena_printf(c->arena, "contact %.*s of %.*s", STR_ARG(jid_full(who)), STR_ARG(jid_full(account_jid(a)))));
         else
-            rc = finish(c, subscribe_impose_removal(a, who));
+            rc = finish(c, subscribe_impose_removal(a, &who, 1));
     }
     account_unpin(a);
     return rc;

@@ -42,7 +42,7 @@ static int run_at_home(void *arg, struct error *err)
         return err_set(err, ERR_INTERNAL, "mod_roster is not loaded on %.*s", STR_ARG(j->host));
     struct arena *arena = arena_new();
     struct account *a = account_pin(h->index, jid_join(arena, j->user, j->host, STR_NULL));
-    j->rc = j->items ? subscribe_impose(a, j->items, j->who, j->n) : subscribe_impose_removal(a, j->who[0]);
+    j->rc = j->items ? subscribe_impose(a, j->items, j->who, j->n) : subscribe_impose_removal(a, j->who, j->n);
     account_unpin(a);
     arena_release(&arena);
     if (j->rc == STORE_LIMIT)
@@ -73,6 +73,10 @@ struct process {
     struct patterns users, contacts;
     char subs[WORDS_MAX + 1], asks[WORDS_MAX + 1];
     bool any_subs, any_asks, remove;
+    struct arena *due; /* NULL: nothing; what is to be removed from the roster of `owner` */
+    struct str owner;
+    struct jid *who;
+    size_t n_who, cap_who;
     int rc;
 };
 
@@ -157,18 +161,47 @@ static bool is_meant(const struct patterns *p, struct str address)
     return p->n == 0;
 }
 
+/* From one roster all or none. */
+static int remove_due(struct process *p) YIELDS;
+static int remove_due(struct process *p)
+{
+    struct arena *a = p->due;
+    if (!a)
+        return 0;
+    struct home_job *j = ARENA_NEW(a, struct home_job);
+    *j = (struct home_job){.user = p->owner, .host = arena_str(a, p->host), .who = p->who, .n = p->n_who};
+    p->due = NULL;
+    int rc = p->n_who ? go_home(p->c, a, j) : 0;
+    arena_release(&a);
+    return rc;
+}
+
+static struct jid *next_due(struct process *p)
+{
+    if (p->n_who == p->cap_who) {
+        size_t cap = p->cap_who ? p->cap_who * 2 : 16;
+        struct jid *more = ARENA_ARRAY(p->due, struct jid, cap);
+        if (p->n_who)
+            memcpy(more, p->who, p->n_who * sizeof *more);
+        p->who = more;
+        p->cap_who = cap;
+    }
+    return &p->who[p->n_who];
+}
+
 static int remove_match(struct process *p, const struct roster_match *m) YIELDS;
 static int remove_match(struct process *p, const struct roster_match *m)
 {
-    struct arena *a = arena_new();
-    struct home_job *j = ARENA_NEW(a, struct home_job);
-    struct jid *who = ARENA_NEW(a, struct jid);
-    int rc = 0;
-    *j = (struct home_job){.user = arena_str(a, m->user), .host = arena_str(a, p->host), .who = who, .n = 1};
-    if (jid_parse(a, arena_str(a, m->item.jid), who))
-        rc = go_home(p->c, a, j);
-    arena_release(&a);
-    return rc;
+    if (p->due && !str_eq(p->owner, m->user) && remove_due(p) < 0)
+        return -1;
+    if (!p->due) {
+        p->due = arena_new();
+        p->owner = arena_str(p->due, m->user);
+        p->who = NULL;
+        p->n_who = p->cap_who = 0;
+    }
+    p->n_who += jid_parse(p->due, arena_str(p->due, m->item.jid), next_due(p));
+    return 0;
 }
 
 static bool on_match(const struct roster_match *m, void *arg) YIELDS;
@@ -200,6 +233,9 @@ static int process_host(struct process *p)
                               .users = p->users.items, .n_users = p->users.n,
                               .contacts = p->contacts.items, .n_contacts = p->contacts.n};
     enum store_rc rc = roster_filter(p->host, &f, false, on_match, p);
+    if (p->rc == 0 && (rc == STORE_OK || rc == STORE_NONE))
+        p->rc = remove_due(p);
+    arena_release(&p->due);
     if (p->rc < 0 || rc == STORE_OK || rc == STORE_NONE)
         return p->rc;
     store_error(rc, "roster", &err);

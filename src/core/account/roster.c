@@ -558,22 +558,32 @@ enum store_rc account_roster_put(struct account *a, const struct roster_item *it
     return STORE_OK;
 }
 
-enum store_rc account_roster_remove(struct account *a, struct jid who)
+static void take_out(struct account *a, struct jid who)
 {
-    struct jid j = account_jid(a);
     struct contact *c = account_contact(a, who);
     bool seen = c && !c->hidden;
-    int64_t version = 0;
-    enum store_rc rc = roster_remove(jid_host(j), jid_user(j), jid_full(who), &version);
-    if (rc != STORE_OK && rc != STORE_NONE)
-        return failed(a, rc);
-    if (rc == STORE_OK)
-        a->roster->version = version;
-    c = account_contact(a, who);
     if (c)
         drop_contact(a->roster, c);
     if (seen)
         account_roster_push_removed(a, who);
+}
+
+enum store_rc account_roster_remove(struct account *a, const struct jid *who, size_t n)
+{
+    struct jid j = account_jid(a);
+    struct arena *arena = arena_new();
+    struct str *jids = ARENA_ARRAY(arena, struct str, n + 1);
+    int64_t version = 0;
+    for (size_t i = 0; i < n; i++)
+        jids[i] = jid_full(who[i]);
+    enum store_rc rc = roster_remove(jid_host(j), jid_user(j), jids, n, &version);
+    arena_release(&arena);
+    if (rc != STORE_OK && rc != STORE_NONE)
+        return failed(a, rc);
+    if (rc == STORE_OK)
+        a->roster->version = version;
+    for (size_t i = 0; i < n; i++)
+        take_out(a, who[i]);
     return rc;
 }
 

@@ -79,8 +79,8 @@ bool roster_item_hidden(const struct roster_item *i);
  * caller's to ask (roster_full).
  */
 enum store_rc account_roster_put(struct account *a, const struct roster_item *items, size_t n) YIELDS;
-/* STORE_NONE: was not there. */
-enum store_rc account_roster_remove(struct account *a, struct jid who) YIELDS;
+/* STORE_NONE: none of them was there. */
+enum store_rc account_roster_remove(struct account *a, const struct jid *who, size_t n) YIELDS;
 bool roster_full(const struct account *a, bool for_request, size_t more);
 /* Tells clients what is, without a change (a contact that was not there and is removed). */
 void account_roster_push_removed(struct account *a, struct jid who);

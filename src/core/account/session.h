@@ -50,6 +50,7 @@ struct session {
     bool keeps_offline;        /* XEP-0013: asked about waiting messages, fetches them itself */
     bool takes_offline;        /* XEP-0160: was available with non-negative priority when presence last changed */
     bool offline_due;          /* lost its stream while they were coming: the rest is due when it goes on */
+    bool orphan;               /* its account was removed: nothing more is kept for it */
     bool took;                 /* only while a message is being delivered: this one got it */
     bool deaf;                 /* only while a stanza to the bare JID is being dealt with: this one must not get it */
     char *presence;            /* text of the last available presence, without `to`; NULL when unavailable */

@@ -7,7 +7,9 @@
 
 #include "core/account/presence.h"
 #include "core/auth/auth.h"
+#include "core/config/config.h"
 #include "core/router.h"
+#include "store/account.h"
 #include "xml/writer.h"
 
 #define MESSAGE_MAX 4096 /* bytes of a request that are kept until it is answered */
@@ -37,7 +39,7 @@ static enum store_rc save(struct account *a, struct jid who, const struct roster
 {
     const struct contact *c = account_contact(a, who);
     if (c && c->hidden && i->subscription == ROSTER_NONE && i->ask == ROSTER_ASK_NONE && !i->approved) {
-        enum store_rc rc = account_roster_remove(a, who);
+        enum store_rc rc = account_roster_remove(a, &who, 1);
         return rc == STORE_NONE ? STORE_OK : rc;
     }
     if ((!c || c->hidden) && roster_full(a, roster_item_hidden(i), 1) && !(c && roster_item_hidden(i)))
@@ -284,7 +286,7 @@ static enum store_rc put_own(struct account *a, struct jid who, struct roster_it
         return put_visible(a, i, &who, 1);
     const struct contact *c = account_contact(a, who);
     bool hidden = !c || c->hidden;
-    enum store_rc rc = c ? account_roster_remove(a, who) : STORE_OK;
+    enum store_rc rc = c ? account_roster_remove(a, &who, 1) : STORE_OK;
     if (hidden && (rc == STORE_OK || rc == STORE_NONE))
         account_roster_push_removed(a, who);
     return rc == STORE_NONE ? STORE_OK : rc;
@@ -327,7 +329,7 @@ enum store_rc subscribe_remove(struct account *a, struct jid who)
         return rc;
     const struct contact *c = account_contact(a, who);
     struct contact was = c ? *c : (struct contact){.subscription = ROSTER_NONE, .ask = ROSTER_ASK_NONE, .hidden = true};
-    rc = account_roster_remove(a, who);
+    rc = account_roster_remove(a, &who, 1);
     if (rc == STORE_OK)
         part(a, who, (enum roster_subscription)was.subscription, (enum roster_ask)was.ask);
     if (rc == STORE_NONE && was.hidden)
@@ -377,16 +379,20 @@ enum store_rc subscribe_impose(struct account *a, const struct roster_item *item
     return rc;
 }
 
-enum store_rc subscribe_impose_removal(struct account *a, struct jid who)
+enum store_rc subscribe_impose_removal(struct account *a, const struct jid *who, size_t n)
 {
     enum store_rc rc = account_roster_lock(a);
     if (rc != STORE_OK)
         return rc;
-    enum roster_subscription was = subscription_now(a, who);
-    rc = account_roster_remove(a, who);
-    if (rc == STORE_OK)
-        adjust(a, who, was, ROSTER_NONE);
+    struct arena *arena = arena_new();
+    enum roster_subscription *was = ARENA_ARRAY(arena, enum roster_subscription, n + 1);
+    for (size_t i = 0; i < n; i++)
+        was[i] = subscription_now(a, who[i]);
+    rc = account_roster_remove(a, who, n);
+    for (size_t i = 0; rc == STORE_OK && i < n; i++)
+        adjust(a, who[i], was[i], ROSTER_NONE);
     account_roster_unlock(a);
+    arena_release(&arena);
     return rc;
 }
 
@@ -400,26 +406,52 @@ void subscribe_removed(struct account *a, struct jid who, int64_t version)
     account_roster_unlock(a);
 }
 
-enum store_rc subscribe_erase(struct account *a)
+static void part_from_all(struct account *a, struct arena *arena, const struct roster *all)
 {
-    struct jid own = account_jid(a), who;
+    struct jid who;
+    for (size_t i = 0; i < all->n; i++)
+        if (jid_parse(arena, all->items[i].jid, &who) && !jid_bare_eq(who, account_jid(a))) {
+            account_roster_removed(a, who, 0);
+            part(a, who, all->items[i].subscription, all->items[i].ask);
+        }
+}
+
+static enum store_rc erase(struct account *a, int64_t *tokens_out) YIELDS;
+static enum store_rc erase(struct account *a, int64_t *tokens_out)
+{
+    struct jid own = account_jid(a);
     struct roster all;
     struct str ver;
     enum store_rc rc = account_roster_lock(a);
     if (rc != STORE_OK)
         return rc;
     struct arena *arena = arena_new();
-    LIST_EACH(it, &a->sessions)
-        LIST_ENTRY(it, struct session, link)->interested = false; /* who is about to be thrown out need not hear of each */
     rc = account_roster_items(a, arena, &all, &ver);
     if (rc == STORE_OK)
-        rc = roster_remove_all(jid_host(own), jid_user(own), NULL);
-    for (size_t i = 0; rc == STORE_OK && i < all.n; i++)
-        if (jid_parse(arena, all.items[i].jid, &who) && !jid_bare_eq(who, own)) {
-            account_roster_removed(a, who, 0);
-            part(a, who, all.items[i].subscription, all.items[i].ask);
+        rc = account_remove(jid_host(own), jid_user(own), tokens_out);
+    LIST_EACH(it, &a->sessions)
+        if (rc == STORE_OK) {
+            struct session *s = LIST_ENTRY(it, struct session, link);
+            s->orphan = true;
+            s->interested = false; /* who is about to be thrown out need not hear of each */
         }
+    if (rc == STORE_OK)
+        part_from_all(a, arena, &all);
     account_roster_unlock(a);
     arena_release(&arena);
-    return rc == STORE_NONE ? STORE_OK : rc;
+    return rc;
+}
+
+enum store_rc account_erase(struct str host, struct str user, int64_t *tokens_out)
+{
+    const struct vhost *h = config_host(config_current(), host);
+    *tokens_out = 0;
+    if (!h)
+        return account_remove(host, user, tokens_out);
+    struct arena *arena = arena_new();
+    struct account *a = account_pin(h->index, jid_join(arena, user, host, STR_NULL));
+    enum store_rc rc = erase(a, tokens_out);
+    account_unpin(a);
+    arena_release(&arena);
+    return rc;
 }

@@ -27,12 +27,16 @@ enum store_rc subscribe_edit(struct account *a, struct jid who, struct str nick,
 enum store_rc subscribe_remove(struct account *a, struct jid who) YIELDS;
 /* An administrator's: one side only, whatever the other thinks of it. All items or none; who: their addresses. */
 enum store_rc subscribe_impose(struct account *a, const struct roster_item *items, const struct jid *who, size_t n) YIELDS;
-enum store_rc subscribe_impose_removal(struct account *a, struct jid who) YIELDS;
+/* All of them in one transaction; STORE_NONE: none was there. */
+enum store_rc subscribe_impose_removal(struct account *a, const struct jid *who, size_t n) YIELDS;
 /* What modules add about a contact has changed, and was so much before: presence follows. Under the lock. */
 void subscribe_shared_changed(struct account *a, struct jid who, enum roster_subscription was);
 /* The store has lost it already, with this version of the roster. */
 void subscribe_removed(struct account *a, struct jid who, int64_t version) YIELDS;
-/* The account is gone: its contacts are told, its roster is erased. */
-enum store_rc subscribe_erase(struct account *a) YIELDS;
+/*
+ * The end of an account at its home: everything that the store has of it goes in one transaction (store/account.h), then its
+ * contacts are told, who would wait for an answer or for presence otherwise. Sessions go on, the caller ends them.
+ */
+enum store_rc account_erase(struct str host, struct str user, int64_t *tokens_out) YIELDS;
 
 #endif

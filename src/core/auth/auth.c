@@ -15,6 +15,7 @@
 #include "rt/mailbox.h"
 #include "rt/shard.h"
 #include "store/fast.h"
+#include "store/private.h"
 #include "xmpp/jid.h"
 
 /* Far beyond what a busy pool takes; a login gives up before that. */
@@ -24,6 +25,7 @@
 struct op {
     struct arena *arena;
     struct str host, user, password;
+    const struct private_element *with; /* written together with the password; NULL: nothing */
     enum scram_hash hash;
     struct scram_keys keys;
     bool login; /* of a client, not of a caller of the API */
@@ -53,6 +55,11 @@ static struct op *op_dup(struct arena *a, const struct op *o)
     copy->host = arena_str(a, o->host);
     copy->user = arena_str(a, o->user);
     copy->password = arena_str(a, o->password);
+    if (o->with) {
+        struct private_element *e = ARENA_NEW(a, struct private_element);
+        *e = (struct private_element){arena_str(a, o->with->ns), o->with->xml.p ? arena_str(a, o->with->xml) : STR_NULL};
+        copy->with = e;
+    }
     return copy;
 }
 
@@ -124,7 +131,7 @@ static bool turn_begin(struct turn *t, const struct op *o)
         return false;
     t->config = config_hold(config_current());
     t->methods = t->policy.methods;
-    t->ask = (struct auth_ask){.host = o->host, .user = o->user, .password = o->password, .policy = &t->policy};
+    t->ask = (struct auth_ask){.host = o->host, .user = o->user, .password = o->password, .with = o->with, .policy = &t->policy};
     return true;
 }
 
@@ -484,29 +491,54 @@ static int set_at_home(void *arg, struct error *err)
 
 int auth_set_password(struct str host, struct str user, struct str password, struct error *err)
 {
-    struct op o = {.host = host, .user = user, .password = password};
+    return auth_set_password_with(host, user, password, NULL, err);
+}
+
+int auth_set_password_with(struct str host, struct str user, struct str password, const struct private_element *with,
+                           struct error *err)
+{
+    struct op o = {.host = host, .user = user, .password = password, .with = with};
 
     return auth_password_ok(password, err) == 0 ? at_home(set_at_home, &o, ERR_UNCERTAIN, err) : -1;
 }
 
-/* Everywhere; not there in one place is no failure when it was in another. */
+/* What the store has of it. Where the credentials are elsewhere that is what the account left behind. */
+static int remove_stored(struct turn *t, struct error *err) YIELDS;
+static int remove_stored(struct turn *t, struct error *err)
+{
+    return auth_internal.remove(&t->ask, err);
+}
+
+/*
+ * Everywhere; not there in one place is no failure when it was in another. The store comes last: it takes everything along, which
+ * must stay while somebody else still knows the account.
+ */
 static int remove_in_order(struct turn *t, struct error *err) YIELDS;
 static int remove_in_order(struct turn *t, struct error *err)
 {
     struct error worst = ERROR_INIT;
-    bool some = false, removed = false;
+    bool some = t->methods->has_store, removed = false;
 
     for (size_t i = 0; i < t->methods->n; i++) {
         struct error one = ERROR_INIT;
         const struct auth_backend *b = turn_to(t, i);
-        some = some || b->remove;
-        if (b->remove && b->remove(&t->ask, &one) == 0)
+        if (!b->remove || b == &auth_internal)
+            continue;
+        some = true;
+        if (b->remove(&t->ask, &one) == 0)
             removed = true;
-        else if (b->remove)
+        else
             remember(&worst, &one);
     }
     if (!some)
         return unchangeable(err);
+    if (worst.code == ERR_NONE || worst.code == ERR_NOT_FOUND) {
+        struct error one = ERROR_INIT;
+        if (remove_stored(t, &one) == 0)
+            removed = removed || t->methods->has_store;
+        else if (t->methods->has_store || one.code != ERR_NOT_FOUND)
+            remember(&worst, &one);
+    }
     return worst.code == ERR_NONE || (removed && worst.code == ERR_NOT_FOUND) ? 0 : err_set(err, worst.code, "%s", worst.text);
 }
 
@@ -581,6 +613,13 @@ int auth_clear_cache(struct error *err)
 
     arena_release(&a);
     return rc;
+}
+
+bool auth_stores_all(struct str host)
+{
+    struct auth_policy p;
+
+    return auth_policy_of(host, &p) && p.methods->only_stored;
 }
 
 bool auth_stores_plain(struct str host)

@@ -39,7 +39,18 @@ int auth_exists(struct str host, struct str user, bool *out, struct error *err) 
 int auth_register(struct str host, struct str user, struct str password, struct error *err) YIELDS;
 /* ERR_NOT_FOUND */
 int auth_set_password(struct str host, struct str user, struct str password, struct error *err) YIELDS;
-/* ERR_NOT_FOUND when it was not there. Does not end sessions: core/account/account.h does. */
+/*
+ * The same, and in the same transaction an element of private storage is set (without xml: removed). Only where the store is all
+ * there is (auth_stores_all); other methods leave it out.
+ */
+struct private_element;
+int auth_set_password_with(struct str host, struct str user, struct str password, const struct private_element *with,
+                           struct error *err) YIELDS;
+bool auth_stores_all(struct str host);
+/*
+ * With everything that the store has of it, in one transaction; its contacts are told. ERR_NOT_FOUND when it was not there (what an
+ * account that is known elsewhere left behind goes all the same). Does not end sessions: core/account/account.h does.
+ */
 int auth_remove(struct str host, struct str user, struct error *err) YIELDS;
 int auth_count(struct str host, uint64_t *out, struct error *err) YIELDS;
 int auth_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out,

@@ -5,6 +5,7 @@
 #include "core/auth/auth_internal.h"
 
 #include "base/rand.h"
+#include "core/account/subscribe.h"
 #include "core/auth/auth_cache.h"
 #include "core/auth/auth_memo.h"
 #include "core/auth/oauth.h"
@@ -274,7 +275,7 @@ static int set(const struct auth_ask *q, struct error *err)
         return no_account(err);
     rc = make_creds(&j, q->password, q->policy->forms, err);
     if (rc == 0)
-        rc = written(q, users_set(q->host, q->user, &j.creds), err);
+        rc = written(q, users_set_with(q->host, q->user, &j.creds, q->with), err);
     arena_release(&j.a);
     return rc;
 }
@@ -283,7 +284,7 @@ static int remove_account(const struct auth_ask *q, struct error *err) YIELDS;
 static int remove_account(const struct auth_ask *q, struct error *err)
 {
     int64_t tokens = 0;
-    int rc = written(q, users_remove(q->host, q->user, &tokens), err);
+    int rc = written(q, account_erase(q->host, q->user, &tokens), err);
 
     return rc == 0 && tokens ? oauth_clear_cache(err) : rc;
 }

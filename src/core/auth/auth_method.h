@@ -12,6 +12,7 @@
 /* A question about one account. Everything lives until the answer; host and user are prepared. */
 struct auth_ask {
     struct str host, user, password;
+    const struct private_element *with; /* of `set` in the store: written together with the password; NULL: nothing */
     const struct auth_policy *policy;
     void *state; /* of the method on this host */
 };

@@ -1,6 +1,7 @@
 /*
- * See the header. What is known of a ban is written before the password is replaced: from then on the account is shut, whatever
- * fails later, and a second call can see it. Everything suspends.
+ * See the header. What is known of a ban and the password that shuts the account out are written together. Where passwords are kept
+ * elsewhere the former comes first: from then on the account is shut, whatever fails later, and a second call can see it.
+ * Everything suspends.
  */
 #include "core/auth/ban.h"
 
@@ -187,20 +188,27 @@ static int add_last(struct arena *a, struct xml_el *el, struct str host, struct 
     return 0;
 }
 
-static int keep(struct arena *a, struct str host, struct str user, const struct xml_el *el, struct error *err) YIELDS;
-static int keep(struct arena *a, struct str host, struct str user, const struct xml_el *el, struct error *err)
+static struct private_element written(struct arena *a, const struct xml_el *el)
 {
     struct buf b = BUF_INIT;
     xml_write(&b, el, TOK_NONE);
     struct private_element e = {S(BAN_NS), arena_str(a, buf_str(&b))};
     secret_wipe(b.p, b.n);
     buf_deinit(&b);
-    enum store_rc rc = private_set(host, user, &e, 1);
+    return e;
+}
+
+static int keep(struct str host, struct str user, const struct private_element *e, struct error *err) YIELDS;
+static int keep(struct str host, struct str user, const struct private_element *e, struct error *err)
+{
+    enum store_rc rc = private_set(host, user, e, 1);
     return rc == STORE_OK ? 0 : store_error(rc, "ban", err);
 }
 
-static int shut(struct arena *a, struct str host, struct str user, struct str reason, struct error *err) YIELDS;
-static int shut(struct arena *a, struct str host, struct str user, struct str reason, struct error *err)
+static int describe(struct arena *a, struct str host, struct str user, struct str reason, struct private_element *out,
+                    struct error *err) YIELDS;
+static int describe(struct arena *a, struct str host, struct str user, struct str reason, struct private_element *out,
+                    struct error *err)
 {
     struct user_creds old;
     struct xml_el *el;
@@ -219,41 +227,66 @@ static int shut(struct arena *a, struct str host, struct str user, struct str re
         return -1;
     add(a, el, "bandate", clock_format(a, clock_wall_us(), true));
     add(a, el, "hash", seal(a, el));
-    return keep(a, host, user, el, err);
+    *out = written(a, el);
+    return 0;
+}
+
+/* A password that nobody knows; an account that is not there is made, so that nobody makes it. */
+static int shut(struct str host, struct str user, const struct private_element *with, struct error *err) YIELDS;
+static int shut(struct str host, struct str user, const struct private_element *with, struct error *err)
+{
+    char password[PASSWORD_CHARS + 1];
+    bool stored = auth_stores_all(host), together = with && stored;
+    /* Where the password is kept elsewhere: a lifted ban must not give them back. The store forgets them with the password. */
+    enum store_rc tokens = stored ? STORE_OK : fast_forget(host, user);
+    if (tokens != STORE_OK)
+        return store_error(tokens, "tokens", err);
+    rand_token(password, PASSWORD_CHARS);
+    int rc = !with || together ? 0 : keep(host, user, with, err);
+    if (rc == 0)
+        rc = auth_set_password_with(host, user, str_of(password), together ? with : NULL, err);
+    if (rc != 0 && err->code == ERR_NOT_FOUND) {
+        *err = ERROR_INIT;
+        rc = together ? keep(host, user, with, err) : 0;
+        if (rc == 0)
+            rc = auth_register(host, user, str_of(password), err);
+    }
+    secret_wipe(password, sizeof(password));
+    return rc;
+}
+
+static int ban(struct str host, struct str user, struct str reason, const struct private_element *with, struct error *err) YIELDS;
+static int ban(struct str host, struct str user, struct str reason, const struct private_element *with, struct error *err)
+{
+    unsigned kicked;
+    int rc = shut(host, user, with, err);
+    return rc == 0 ? account_kick(user, host, STR_NULL, KICK_SESSION, reason, &kicked, err) : -1;
 }
 
 int ban_lock(struct str host, struct str user, struct str reason, struct error *err)
 {
-    char password[PASSWORD_CHARS + 1];
-    unsigned kicked;
-    /* Also where the password is kept elsewhere: a lifted ban must not give them back. */
-    enum store_rc tokens = fast_forget(host, user);
-    if (tokens != STORE_OK)
-        return store_error(tokens, "tokens", err);
-    rand_token(password, PASSWORD_CHARS);
-    int rc = auth_set_password(host, user, str_of(password), err);
-    if (rc != 0 && err->code == ERR_NOT_FOUND) {
-        *err = ERROR_INIT;
-        rc = auth_register(host, user, str_of(password), err);
-    }
-    secret_wipe(password, sizeof(password));
-    return rc == 0 ? account_kick(user, host, STR_NULL, KICK_SESSION, reason, &kicked, err) : -1;
+    return ban(host, user, reason, NULL, err);
 }
 
 int ban_set(struct str host, struct str user, struct str reason, struct error *err)
 {
     struct arena *a = arena_new();
+    struct private_element e;
     arena_mark_secret(a);
-    int rc = shut(a, host, user, reason, err);
+    int rc = describe(a, host, user, reason, &e, err);
+    if (rc == 0)
+        rc = ban(host, user, reason, &e, err);
     arena_release(&a);
-    return rc == 0 ? ban_lock(host, user, reason, err) : -1;
+    return rc;
 }
 
 /* --- lifting --- */
 
+/* With what is known of the ban, where both are in the store. */
 static int restore(struct arena *a, struct str host, struct str user, const struct xml_el *el, struct error *err) YIELDS;
 static int restore(struct arena *a, struct str host, struct str user, const struct xml_el *el, struct error *err)
 {
+    const struct private_element without = {.ns = S(BAN_NS)};
     struct user_creds old;
     struct auth_policy policy;
     if (!secret_eq(seal(a, el), text_of(a, el, "hash"))) /* made by ejabberd, on another node, or by hand */
@@ -261,8 +294,8 @@ static int restore(struct arena *a, struct str host, struct str user, const stru
     if (!read_creds(a, el, &old))
         return 0; /* there was no account before */
     if (old.has_plain && auth_policy_of(host, &policy) && !(policy.forms & AUTH_FORM_PLAIN))
-        return auth_set_password(host, user, old.plain, err);
-    enum store_rc rc = users_set(host, user, &old);
+        return auth_set_password_with(host, user, old.plain, &without, err);
+    enum store_rc rc = users_set_with(host, user, &old, &without);
     auth_cache_forget(host, user);
     return rc == STORE_OK || rc == STORE_NONE ? 0 : store_error(rc, "account", err);
 }
@@ -277,7 +310,7 @@ static int lift(struct arena *a, struct str host, struct str user, struct error 
         return err_set(err, ERR_NOT_FOUND, "the account is not banned");
     if (restore(a, host, user, el, err) != 0)
         return -1;
-    enum store_rc rc = private_remove(host, user, S(BAN_NS));
+    enum store_rc rc = private_remove(host, user, S(BAN_NS)); /* what was not written together */
     return rc == STORE_OK || rc == STORE_NONE ? 0 : store_error(rc, "ban", err);
 }
 

@@ -154,7 +154,8 @@ static void save_one(struct mgmt *m)
     m->saving = true;
     enum store_rc rc = save(m);
     m->saving = false;
-    if (rc != STORE_OK && m->session)
+    bool gone = rc == STORE_NONE && m->session && m->session->orphan; /* with the account; the session is about to go */
+    if (rc != STORE_OK && m->session && !gone)
         complain(rc);
     if (m->session && m->answer_due && m->answer && (int32_t)(m->safe - m->want) >= 0)
         m->answer(m);

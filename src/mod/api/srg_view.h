@@ -50,6 +50,8 @@ struct srg_view *srg_view_new(const struct srg_group *groups, const struct srg_m
 /* Does any of them need the accounts of the host? */
 bool srg_needs_accounts(const struct srg_group *groups, size_t n);
 void srg_view_release(struct srg_view **v);
+/* Of any group, by name. */
+bool srg_view_has_member(const struct srg_view *v, struct str jid);
 
 /* Somebody whom an account sees, or who sees it. */
 struct srg_item {

@@ -6,10 +6,12 @@
 
 #include "base/rand.h"
 #include "core/account/session.h"
+#include "core/account/subscribe.h"
 #include "core/auth/auth.h"
 #include "core/auth/auth_cache.h"
 #include "core/config/access.h"
 #include "core/config/config.h"
+#include "store/account.h"
 #include "xmpp/jid.h"
 
 #define HOST S("a.example")
@@ -101,6 +103,12 @@ bool opt_is_set(const struct options *o, const char *name)
 const struct yaml *opt_node(const struct options *o, const char *name)
 {
     abort();
+}
+
+/* Nobody is online, nobody has contacts. */
+enum store_rc account_erase(struct str host, struct str user, int64_t *tokens_out)
+{
+    return account_remove(host, user, tokens_out);
 }
 
 enum hook_verdict hook_run_account_known(unsigned host, struct known_event *event)

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include "base/clock.h"
+#include "store/account.h"
 
 #define HOST S("a.example")
 #define OTHER S("b.example")
@@ -36,8 +37,8 @@ static void plain_account(void *arg)
     CHECK(llabs((long long)seconds - (long long)clock_wall_s()) < 60);
     CHECK_INT(users_count(HOST, &n), STORE_OK);
     CHECK_INT(n, 1);
-    CHECK_INT(users_remove(HOST, S("ann"), NULL), STORE_OK);
-    CHECK_INT(users_remove(HOST, S("ann"), NULL), STORE_NONE);
+    CHECK_INT(account_remove(HOST, S("ann"), NULL), STORE_OK);
+    CHECK_INT(account_remove(HOST, S("ann"), NULL), STORE_NONE);
     CHECK_INT(last_get(a, HOST, S("ann"), &seconds, &status), STORE_NONE);
     CHECK_INT(users_count(HOST, &n), STORE_OK);
     CHECK_INT(n, 0);
@@ -100,7 +101,7 @@ static void hosts_apart(void *arg)
         CHECK_INT(last_set(OTHER, S("ann"), 5, S("away")), STORE_OK);
         CHECK_INT(last_get(a, HOST, S("ann"), &seconds, &status), STORE_OK);
         CHECK(seconds != 5);
-        CHECK_INT(users_remove(OTHER, S("ann"), NULL), STORE_OK);
+        CHECK_INT(account_remove(OTHER, S("ann"), NULL), STORE_OK);
         CHECK_STR(get(a, HOST, S("ann")).plain, S("one"));
     }
     arena_release(&a);
@@ -128,7 +129,7 @@ static void odd_names(void *arg)
     CHECK_INT(n, ARRAY_LEN(odd));
     for (size_t i = 1; i < n; i++)
         CHECK(str_cmp(names[i - 1], names[i]) < 0);
-    CHECK_INT(users_remove(HOST, S("%"), NULL), STORE_OK);
+    CHECK_INT(account_remove(HOST, S("%"), NULL), STORE_OK);
     CHECK_INT(users_list(a, HOST, STR_NULL, 0, &names, &n), STORE_OK);
     CHECK_INT(n, ARRAY_LEN(odd) - 1);
     arena_release(&a);
@@ -149,7 +150,7 @@ static void refused_names(void *arg)
         CHECK_INT(users_get(a, HOST, bad[i], &c), STORE_NONE);
         CHECK_INT(users_add(HOST, bad[i], &c), STORE_REFUSED);
         CHECK_INT(users_set(HOST, bad[i], &c), STORE_REFUSED);
-        CHECK_INT(users_remove(HOST, bad[i], NULL), STORE_NONE);
+        CHECK_INT(account_remove(HOST, bad[i], NULL), STORE_NONE);
         CHECK_INT(last_set(HOST, bad[i], 1, S("x")), STORE_REFUSED);
         CHECK_INT(last_get(a, HOST, bad[i], &seconds, &status), STORE_NONE);
     }
@@ -234,7 +235,7 @@ static void plain_forms(void *arg)
     CHECK_INT(users_set(HOST, S("bob"), &other), STORE_OK); /* changed meanwhile */
     CHECK_INT(users_replace_plain(HOST, users, 2), STORE_OK);
     CHECK(users[0].replaced && !users[1].replaced);
-    CHECK_INT(users_remove(HOST, S("cid"), NULL), STORE_OK); /* gone meanwhile */
+    CHECK_INT(account_remove(HOST, S("cid"), NULL), STORE_OK); /* gone meanwhile */
     CHECK_INT(users_replace_plain(HOST, rest, 1), STORE_OK);
     CHECK(!rest[0].replaced);
     struct user_creds ann = get(a, HOST, S("ann")), bob = get(a, HOST, S("bob"));

@@ -308,10 +308,10 @@ static void refused_then_written(void *arg)
         CHECK_INT(areas[i].find(a, key), STORE_OK);
     }
     set_fault("store_busy");
-    CHECK_INT(account_remove(HOST, S("ann")), STORE_UNAVAILABLE);
+    CHECK_INT(account_remove(HOST, S("ann"), NULL), STORE_UNAVAILABLE);
     set_fault(NULL);
     CHECK_INT(roster_find(a, S("roster")), STORE_OK);
-    CHECK_INT(account_remove(HOST, S("ann")), STORE_OK);
+    CHECK_INT(account_remove(HOST, S("ann"), NULL), STORE_OK);
     CHECK_INT(roster_find(a, S("roster")), STORE_NONE);
     arena_release(&a);
 }

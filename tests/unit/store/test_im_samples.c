@@ -166,8 +166,8 @@ static void all(void *arg)
     CHECK_INT(motd_get(a, HOST, &xml), STORE_OK);
     CHECK_INT(motd_seen(HOST, S("bob")), STORE_OK);
     CHECK_INT(motd_seen(HOST, S("newcomer")), STORE_NONE);
-    CHECK_INT(account_remove(HOST, S("alice")), STORE_OK);
-    CHECK_INT(account_remove(HOST, S("alice")), STORE_NONE);
+    CHECK_INT(account_remove(HOST, S("alice"), NULL), STORE_OK);
+    CHECK_INT(account_remove(HOST, S("alice"), NULL), STORE_NONE);
     arena_release(&a);
 }
 

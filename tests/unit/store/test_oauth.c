@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include "base/base64.h"
+#include "store/account.h"
 #include "store/oauth.h"
 
 static bool multihost;
@@ -60,12 +61,12 @@ static void tokens_of_an_account(void *arg)
     add("u1", "ann@a.example", "sasl_auth", 9000);
     add("u2", "ann@a.example", "sasl_auth", 9000);
     add("u3", "ann@b.example", "sasl_auth", 9000);
-    CHECK_INT(users_remove(S("a.example"), S("ann"), &removed), STORE_OK);
+    CHECK_INT(account_remove(S("a.example"), S("ann"), &removed), STORE_OK);
     CHECK_INT(removed, 2);
     CHECK_INT(oauth_token_list(a, S("u"), 0, 10, &rows, &n), STORE_OK);
     CHECK_INT(n, 1);
     CHECK_STR(rows[0].token, S("u3"));
-    CHECK_INT(users_remove(S("a.example"), S("ann"), &removed), STORE_NONE);
+    CHECK_INT(account_remove(S("a.example"), S("ann"), &removed), STORE_NONE);
     CHECK_INT(removed, 0);
     arena_release(&a);
 }

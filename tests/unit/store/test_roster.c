@@ -51,9 +51,9 @@ static void one_contact(void *arg)
     CHECK(found.n_groups == 1 && found.approved);
     CHECK_INT(roster_count(HOST, S("ann"), &n), STORE_OK);
     CHECK_INT(n, 1);
-    CHECK_INT(roster_remove(HOST, S("ann"), i.jid, &v3), STORE_OK);
+    CHECK_INT(roster_remove(HOST, S("ann"), &i.jid, 1, &v3), STORE_OK);
     CHECK(v3 > v2);
-    CHECK_INT(roster_remove(HOST, S("ann"), i.jid, NULL), STORE_NONE);
+    CHECK_INT(roster_remove(HOST, S("ann"), &i.jid, 1, NULL), STORE_NONE);
     CHECK_INT(load(a, S("ann")).version, v3);
     CHECK_INT(raw_int("SELECT count(*) FROM rostergroups"), 0);
     arena_release(&a);
@@ -144,7 +144,7 @@ static void odd_and_bad(void *arg)
         i.n_groups = 1;
         CHECK_INT(roster_set(HOST, S("ann"), &i, 1, NULL), STORE_REFUSED);
         CHECK_INT(roster_set(HOST, t, &i, 0, NULL), STORE_REFUSED);
-        CHECK_INT(roster_remove(HOST, S("ann"), t, NULL), STORE_NONE);
+        CHECK_INT(roster_remove(HOST, S("ann"), &t, 1, NULL), STORE_NONE);
         CHECK_INT(roster_get(a, HOST, S("ann"), t, &i), STORE_NONE);
         CHECK_INT(roster_load(a, HOST, t, &r), STORE_OK);
         CHECK_INT(r.n, 0);

@@ -1,6 +1,7 @@
 /* Databases that ejabberd 25.03 wrote: every account is found, every password fits, and what we write goes beside it. */
 #include "harness.h"
 
+#include "store/account.h"
 #include <jansson.h>
 #include <time.h>
 
@@ -99,7 +100,7 @@ static void check_all(void *arg)
     CHECK_INT(users_set(S("localhost"), S("rupert"), &c), STORE_OK);
     CHECK_INT(users_get(a, S("localhost"), S("rupert"), &found), STORE_OK);
     check_forms(&found, S("plain"));
-    CHECK_INT(users_remove(S("localhost"), S("peggy"), NULL), STORE_OK);
+    CHECK_INT(account_remove(S("localhost"), S("peggy"), NULL), STORE_OK);
     arena_release(&a);
 }
 

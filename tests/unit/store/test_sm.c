@@ -255,18 +255,18 @@ static void end_of_account(void *arg)
     live(S("ann"));
     live(S("bob"));
     rows_each(2);
-    CHECK_INT(account_remove(HOST, S("nobody")), STORE_NONE);
-    CHECK_INT(account_remove(HOST, bad_texts[0]), STORE_NONE);
+    CHECK_INT(account_remove(HOST, S("nobody"), NULL), STORE_NONE);
+    CHECK_INT(account_remove(HOST, bad_texts[0], NULL), STORE_NONE);
     if (multihost)
-        CHECK_INT(account_remove(OTHER, S("ann")), STORE_NONE);
+        CHECK_INT(account_remove(OTHER, S("ann"), NULL), STORE_NONE);
     rows_each(2);
-    CHECK_INT(account_remove(HOST, S("ann")), STORE_OK);
+    CHECK_INT(account_remove(HOST, S("ann"), NULL), STORE_OK);
     rows_each(1);
-    CHECK_INT(account_remove(HOST, S("ann")), STORE_NONE);
+    CHECK_INT(account_remove(HOST, S("ann"), NULL), STORE_NONE);
     CHECK_INT(raw_int("SELECT count(*) FROM users WHERE username = 'bob'"), 1);
     /* The message of the day is kept under the empty name. */
     CHECK_INT(users_add(HOST, S(""), &c), STORE_OK);
-    CHECK_INT(account_remove(HOST, S("")), STORE_OK);
+    CHECK_INT(account_remove(HOST, S(""), NULL), STORE_OK);
     rows_each(1);
 }
 
