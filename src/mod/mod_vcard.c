@@ -1,7 +1,7 @@
 /*
  * vcard-temp, XEP-0054: anybody may read the vCard of an account, its owner may change it; the server has one of its own. Keeps
  * the XML as the client sent it, and the fields of a search (XEP-0055) beside it. Handlers suspend for the store, at the
- * account's home. The search itself needs a host of its own and is not here.
+ * account's home. The search is in vcard_search.c.
  */
 #include "mod/api/vcard.h"
 
@@ -161,5 +161,5 @@ static const char *const features[] = {"vcard-temp", NULL};
 static const struct iq_entry iqs[] = {
     {IQ_TO_SERVER, TOK_NS_VCARD, false, on_server}, {IQ_TO_ACCOUNT, TOK_NS_VCARD, true, on_account}, {0}};
 
-MODULE(mod_vcard) = {
-    .name = "mod_vcard", .xep = "XEP-0054 1.2", .features = features, .account_features = features, .iqs = iqs};
+MODULE(mod_vcard) = {.name = "mod_vcard", .xep = "XEP-0054 1.2", .features = features, .account_features = features, .iqs = iqs,
+                     .service = &vcard_search_service};

@@ -111,13 +111,19 @@ static void advance(struct rows *r, const void *last)
 /* Glob signs other than "*" are what people type. */
 static struct str star_only(struct arena *a, struct str s)
 {
-    struct str out = STR_NULL, rest = s;
-
     if (s.n == 0 || !(memchr(s.p, '?', s.n) || memchr(s.p, '[', s.n)))
         return s;
-    for (; rest.n; rest = str_n(rest.p + 1, rest.n - 1))
-        out = arena_printf(a, strchr("?[", rest.p[0]) ? "%.*s[%c]" : "%.*s%c", STR_ARG(out), rest.p[0]);
-    return out;
+    char *p = arena_alloc(a, 3 * s.n);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        bool sign = s.p[i] == '?' || s.p[i] == '[';
+        if (sign)
+            p[n++] = '[';
+        p[n++] = s.p[i];
+        if (sign)
+            p[n++] = ']';
+    }
+    return str_n(p, n);
 }
 
 static void prepare(struct search *s, struct arena *a, const struct str patterns[VCARD_SEARCH_COUNT])

@@ -122,6 +122,15 @@ def test_bad_configuration(new_server, options, words):
     assert r.returncode != 0 and words in r.stdout + r.stderr
 
 
+def test_two_modules_one_name(new_server):
+    s = new_server(lambda c: c["modules"].update(mod_multicast={"host": "s.@HOST@"}))
+    s.start()
+    s.config["modules"]["mod_vcard"] = {"search": True, "host": "s.@HOST@"}
+    with pytest.raises(ApiError) as e:
+        s.reload()
+    assert "is the address of module" in str(e.value) and "already" in str(e.value)
+
+
 def test_reload_brings_and_takes_names(new_server):
     """A name belongs to nobody, to the module, to another name, to nobody; on every shard."""
     s = new_server()

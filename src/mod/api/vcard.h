@@ -5,6 +5,7 @@
 #define MOD_API_VCARD_H
 
 #include "core/account/session.h"
+#include "core/module/service.h"
 #include "store/vcard.h"
 
 #define VCARD_PHOTO_HEX 40 /* SHA-1 in hexadecimal */
@@ -18,6 +19,9 @@ enum store_rc vcard_load(struct arena *a, struct str host, struct str user, stru
  * (mod_vcard_xupdate).
  */
 enum store_rc vcard_save(unsigned host, struct jid owner, const struct xml_el *vcard) YIELDS;
+
+/* Service that searches them (XEP-0055, mod/vcard_search.c). */
+extern const struct service vcard_search_service;
 
 /* mod_vcard_xupdate: the vCard is another one now. */
 void vcard_photo_changed(unsigned host, struct jid owner, const struct xml_el *vcard);
