@@ -370,6 +370,19 @@ def test_management_inline(server, streams):
     assert not [e for e in n.items if e.tag == q("stream", "features")]
 
 
+def test_what_was_enabled_inline_is_not_offered_again(server, streams):
+    """xmpp.js asks for the stream management it is offered and gives up what it has when that is refused; RFC 6120 §4.3.2."""
+    feature = f"{{{SM}}}sm"
+    assert entered(server, streams)[0].features.find(feature) is not None
+    s, el = entered(server, streams, f"<enable xmlns='{SM}' resume='true'/>")
+    assert el.find(f".//{{{SM}}}enabled") is not None and s.features.find(feature) is None
+
+
+def test_rosters_have_versions_after_bind2_too(server, streams):
+    s = entered(server, streams)[0]
+    assert s.features.find("{urn:xmpp:features:rosterver}ver") is not None
+
+
 def test_resumption_that_fails_binds(server, streams):
     s = opened(server, streams)
     plain(s, server.register(), f"<resume xmlns='{SM}' previd='nonsense' h='0'/>" + bind2())

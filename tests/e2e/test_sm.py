@@ -125,6 +125,18 @@ def test_acknowledging_part_of_it_makes_it_ask_again(managed):
     m.expect("r")
 
 
+def test_acknowledging_nothing_new_does_not_make_it_ask_again(managed):
+    """xmpp.js never counts the answers to its requests: the two of them would ask and answer for ever."""
+    s, m = managed(presence=False)
+    s.ping()
+    m.expect("r")
+    m.a(0)
+    assert m.acked() == 1  # asked by us, after that
+    assert s.items == [], s.transcript()
+    s.ping()
+    m.expect("r")
+
+
 def test_too_many_acknowledged(managed):
     s, m = managed(presence=False)
     m.a(1)

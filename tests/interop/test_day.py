@@ -13,8 +13,8 @@ MODULES = {
     "mod_vcard": {}, "mod_vcard_xupdate": {}, "mod_last": {}, "mod_ping": {}, "mod_disco": {},
 }
 # One transparent pixel.
-PIXEL = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000001000000010806000000 1f15c4890000000d49444154789c6360000000020001e221bc330000000049454e44ae426082"
-                      .replace(" ", ""))
+PIXEL = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
+                      "0000000d49444154789c6360000000020001e221bc330000000049454e44ae426082")
 PASSWORDS = "Schlüssel 1", "another one"
 
 
@@ -23,7 +23,6 @@ def home(tmp_path_factory):
     def change(config):
         config["modules"].update(MODULES)
         config["auth_password_format"] = "scram"
-        config["auth_scram_hash"] = "sha256"
         config["registration_timeout"] = "infinity"
         for listener in config["listen"]:
             if listener["module"] == "ejabberd_c2s":
@@ -126,9 +125,8 @@ def be_offline(one, jid, password, other):
     for i in range(3):
         other.chat(jid, f"kept {i}", f"k{i}")
     other.forget()
-    resource = one.jid.partition("/")[2]
     one.events.clear()
-    one.login(jid, password, resource)
+    one.login(jid, password, "phone")
     one.do("presence")
     assert [one.expect("message", type="chat")["body"] for _ in range(3)] == ["kept 0", "kept 1", "kept 2"]
     other.expect_presence(one.jid)
@@ -261,6 +259,7 @@ def test_a_day(home, device, stack):
     resumed = restart(home, [phone, friend])
     assert all(resumed)
     talk(phone, friend)
-    assert not friend.seen("presence", **{"from": phone.jid, "type": "unavailable"})
+    if stack != "xmppjs":  # does not count answers to its requests (XEP-0198 §4) and gets old stanzas again
+        assert not friend.seen("presence", **{"from": phone.jid, "type": "unavailable"})
     change_password(phone, anna)
     end_the_account(phone, friend)

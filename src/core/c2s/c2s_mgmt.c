@@ -105,6 +105,7 @@ static void ask(struct mgmt *m, struct buf *b)
 {
     buf_printf(b, "<r xmlns='%s'/>", ns_of(m->old_ns));
     m->asked = true;
+    m->asked_out = m->out;
     if (m->ack_ms && !m->full)
         timer_arm(&m->timer, m->ack_ms);
 }
@@ -124,7 +125,8 @@ static void on_a(struct c2s *c, struct mgmt *m, struct xml_el *el)
     m->asked = false;
     if (!m->full)
         timer_stop(&m->timer);
-    if (m->n) { /* sent after the request: these want one too */
+    /* Sent after the request: these want one too. Not others: there are clients that never count some stanzas (xmpp.js). */
+    if (m->n && m->out != m->asked_out) {
         ask(m, conn_out_begin(c->conn));
         conn_out_end(c->conn);
     }

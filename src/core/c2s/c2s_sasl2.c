@@ -177,11 +177,15 @@ static struct str resource_for(struct c2s *c, struct xml_el *bind)
     return word.n ? arena_printf(c->login->arena, "%.*s.%.*s", STR_ARG(word), STR_ARG(own)) : own;
 }
 
-/* No stream restart: features come right behind <success/> (XEP-0388 §2.6.1). */
+/*
+ * No stream restart: features come right behind <success/> (XEP-0388 §2.6.1). What the request has enabled is not offered again:
+ * a client (xmpp.js) asks for what it is offered, is refused, and gives up the stream management it has.
+ */
 static void write_bound_features(const struct c2s *c, struct buf *b)
 {
     buf_add_str(b, S("<stream:features>"));
-    c2s_mgmt_features(c, b);
+    if (!c->session->mgmt)
+        c2s_mgmt_features(c, b);
     c2s_csi_features(c, b);
     c2s_roster_features(c, b);
     c2s_limits_feature(c, b);

@@ -34,6 +34,7 @@ struct mgmt {
     uint32_t safe;           /* the same as the store knows it; handled runs ahead by one write */
     uint32_t want;           /* the count whose acknowledgement the client waits for, with answer_due */
     uint32_t out;            /* stanzas to the client */
+    uint32_t asked_out;      /* the same when it was last asked for an acknowledgement */
     uint32_t old_n;          /* records that came from the store at the start, while `returned` */
     uint32_t max_n, max_bytes;
     uint32_t ack_ms, resume_s; /* 0: none */

@@ -11,6 +11,7 @@ from gi.repository import Gio, GLib  # noqa: E402
 from nbxmpp.client import Client  # noqa: E402
 from nbxmpp.const import ConnectionProtocol, ConnectionType, Mode  # noqa: E402
 from nbxmpp.errors import is_error  # noqa: E402
+from nbxmpp.modules.receipts import build_receipt  # noqa: E402
 from nbxmpp.modules.vcard_temp import VCard  # noqa: E402
 from nbxmpp.namespaces import Namespace  # noqa: E402
 from nbxmpp.protocol import JID, Iq, Message, isResultNode  # noqa: E402
@@ -61,16 +62,16 @@ class Device:
 
     def on_message(self, _client, stanza, p):
         has = p.receipt
-        agent.event("message", **{"from": str(p.from_)}, to=str(p.to), id=p.id, body=p.body, type=p.type.value, carbon=p.carbon.type if p.carbon else None,
-                    wants_receipt=bool(has and has.is_request), receipt=has.id if has and has.is_received else None,
-                    marker=list(p.marker) if p.marker else None, delayed=p.has_server_delay, error=p.error.condition if p.error else None)
+        agent.event("message", **{"from": str(p.from_)}, to=str(p.to), id=p.id, body=p.body, type=p.type.value,
+                    carbon=p.carbon.type if p.carbon else None, wants_receipt=bool(has and has.is_request),
+                    receipt=has.id if has and has.is_received else None, marker=list(p.marker) if p.marker else None,
+                    delayed=p.has_server_delay, error=p.error.condition if p.error else None)
         if has and has.is_request and not p.carbon:  # as Gajim does, with the library's words
-            from nbxmpp.modules.receipts import build_receipt
             self.client.send_stanza(build_receipt(stanza))
 
     def on_presence(self, _client, _stanza, p):
-        agent.event("presence", **{"from": str(p.jid)}, type=p.type.value, show=None if p.show.value == "online" else p.show.value, status=p.status or None,
-                    avatar=p.avatar_sha)
+        agent.event("presence", **{"from": str(p.jid)}, type=p.type.value, show=None if p.show.value == "online" else p.show.value,
+                    status=p.status or None, avatar=p.avatar_sha)
 
     def on_iq(self, _client, _stanza, p):
         if p.is_roster:
@@ -127,7 +128,8 @@ class Device:
             if data.items is not None:
                 self.known = {str(i.jid): i for i in data.items}
             self.version = data.version
-            return {"version": data.version, "changed": data.items is not None, "items": {j: self.shown(i) for j, i in self.known.items()}}
+            return {"version": data.version, "changed": data.items is not None,
+                    "items": {j: self.shown(i) for j, i in self.known.items()}}
 
         self.task(self.module("Roster").request_roster(getattr(self, "version", None)), done, made)
 

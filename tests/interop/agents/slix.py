@@ -107,15 +107,15 @@ class Device(Client):
         has = {e.tag.partition("}")[2]: e for e in m.xml}
         if not carbon and ("sent" in has or "{urn:xmpp:carbons:2}received" in [e.tag for e in m.xml]):
             return  # told of by the events of carbons
-        marker = next(([k, has[k].get("id")] for k in MARKERS if k in has and has[k].tag.startswith("{urn:xmpp:chat-markers:0}")), None)
-        agent.event("message", **{"from": m["from"].full}, to=m["to"].full, id=m["id"], body=m["body"] or None, type=m["type"], carbon=carbon,
-                    wants_receipt=bool(m["request_receipt"]), receipt=m["receipt"] or None, marker=marker, delayed="delay" in has,
-                    error=m["error"]["condition"] if m["type"] == "error" else None)
+        marker = next(([k, e.get("id")] for k, e in has.items() if k in MARKERS and "chat-markers" in e.tag), None)
+        agent.event("message", **{"from": m["from"].full}, to=m["to"].full, id=m["id"], body=m["body"] or None, type=m["type"],
+                    carbon=carbon, wants_receipt=bool(m["request_receipt"]), receipt=m["receipt"] or None,
+                    marker=marker, delayed="delay" in has, error=m["error"]["condition"] if m["type"] == "error" else None)
 
     def on_presence(self, p):
         update = p.xml.find("{vcard-temp:x:update}x/{vcard-temp:x:update}photo")
-        agent.event("presence", **{"from": p["from"].full}, type=p.xml.get("type"), show=p["show"] or None, status=p["status"] or None,
-                    avatar=None if update is None else update.text)
+        agent.event("presence", **{"from": p["from"].full}, type=p.xml.get("type"), show=p["show"] or None,
+                    status=p["status"] or None, avatar=None if update is None else update.text)
 
     def on_roster(self, iq):
         if iq["type"] == "set":
@@ -124,7 +124,8 @@ class Device(Client):
 
     @staticmethod
     def shown(item):
-        return {"subscription": item["subscription"], "ask": bool(item["ask"]), "name": item["name"] or "", "groups": sorted(item["groups"])}
+        return {"subscription": item["subscription"], "ask": bool(item["ask"]), "name": item["name"] or "",
+                "groups": sorted(item["groups"])}
 
     # --- orders ---
 
