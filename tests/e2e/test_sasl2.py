@@ -378,10 +378,6 @@ def test_what_was_enabled_inline_is_not_offered_again(server, streams):
     assert el.find(f".//{{{SM}}}enabled") is not None and s.features.find(feature) is None
 
 
-def test_rosters_have_versions_after_bind2_too(server, streams):
-    s = entered(server, streams)[0]
-    assert s.features.find("{urn:xmpp:features:rosterver}ver") is not None
-
 
 def test_resumption_that_fails_binds(server, streams):
     s = opened(server, streams)

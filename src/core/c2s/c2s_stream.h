@@ -93,7 +93,6 @@ void c2s_sasl2_failure(struct c2s *c, struct str condition, struct str text);
 void c2s_sasl2_proved(struct c2s *c, struct str data);
 void c2s_sasl2_finish(struct c2s *c) YIELDS;
 void c2s_send_features(struct c2s *c);
-void c2s_roster_features(const struct c2s *c, struct buf *b);
 /* core/c2s/c2s_stanza.c */
 /*
  * A session of that resource; whoever has it makes room, whatever resource_conflict says: it is the same client. false: the
