@@ -378,7 +378,6 @@ def test_what_was_enabled_inline_is_not_offered_again(server, streams):
     assert el.find(f".//{{{SM}}}enabled") is not None and s.features.find(feature) is None
 
 
-
 def test_resumption_that_fails_binds(server, streams):
     s = opened(server, streams)
     plain(s, server.register(), f"<resume xmlns='{SM}' previd='nonsense' h='0'/>" + bind2())

@@ -452,9 +452,9 @@ static void conversation(void)
         {"a.example", "get", "<query xmlns='http://jabber.org/protocol/disco#info' node='x'/>", "<item-not-found "},
         {"a.example", "set", "<query xmlns='http://jabber.org/protocol/disco#info'/>", "<not-allowed "},
         {"ann@a.example", "get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", "category='account'"},
-        {"bob@a.example", "get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", "<service-unavailable "},
+        {"bob@a.example", "get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", "<subscription-required "},
         {"a.example", "get", "<query xmlns='http://jabber.org/protocol/disco#items'/>", "type='result'"},
-        {"bob@a.example", "get", "<query xmlns='http://jabber.org/protocol/disco#items'/>", "<service-unavailable "},
+        {"bob@a.example", "get", "<query xmlns='http://jabber.org/protocol/disco#items'/>", "<subscription-required "},
         {"a.example", "set", "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'/>", "type='result'"},
     };
     add_user("ann", "a.example");
