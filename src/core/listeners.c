@@ -274,6 +274,15 @@ int listeners_apply(const struct config *c, struct error *err)
     return rc;
 }
 
+void listeners_drain(bool keep_c2s)
+{
+    LIST_EACH(it, &running) {
+        struct running *r = LIST_ENTRY(it, struct running, link);
+        r->wanted = keep_c2s && listener_config(r->listener)->on_accept == c2s_accept;
+    }
+    stop_unwanted();
+}
+
 void listeners_stop(void)
 {
     LIST_EACH(it, &running)

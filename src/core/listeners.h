@@ -21,6 +21,8 @@ void listeners_register(const struct listen_kind *kind);
  * go on. At start a listener that cannot be bound is an error; on reload the others are kept and the first failure comes back.
  */
 int listeners_apply(const struct config *c, struct error *err) YIELDS;
+/* The server is being left: all end but, on demand, those of client streams, which say where to go. */
+void listeners_drain(bool keep_c2s) YIELDS;
 void listeners_stop(void) YIELDS;
 /* TLS settings of a listener: its own options over the host-wide c2s_ ones. */
 struct tls_ctx *listeners_tls(const struct listen_conf *lc, const struct config *c, struct error *err);

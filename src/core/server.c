@@ -12,6 +12,7 @@
 #include "core/auth/oauth.h"
 #include "core/c2s/c2s.h"
 #include "core/c2s/c2s_cert.h"
+#include "core/c2s/c2s_redirect.h"
 #include "core/c2s/mgmt.h"
 #include "core/certs.h"
 #include "core/config/supported.h"
@@ -97,7 +98,7 @@ struct config *server_load_config(const struct server_env *e, struct error *err)
     struct config_env ce = server_config_env(e);
     struct config *c = config_load(e->config_file, &ce, err);
     if (c && (supported_check(c, err) != 0 || auth_methods_make(c, err) != 0 || c2s_cert_load(c, err) != 0 ||
-              module_check_config(c, err) != 0)) {
+              c2s_redirect_check(c, err) != 0 || module_check_config(c, err) != 0)) {
         err_wrap(err, "%s", e->config_file);
         config_release(&c);
     }
@@ -293,7 +294,9 @@ static int drain_on_main(void *arg, struct error *err)
     struct arena *a = arena_new();
     (void)arg;
     __atomic_store_n(&draining, true, __ATOMIC_RELAXED);
-    close_listeners();
+    take_turn();
+    listeners_drain(c2s_redirects_while_draining());
+    busy = false;
     int rc = mail_gather(drain_each, NULL, ARENA_ARRAY(a, void *, shard_count()), a, 10000, err);
     arena_release(&a);
     return rc;

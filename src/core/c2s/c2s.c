@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "core/c2s/c2s_redirect.h"
 #include "core/c2s/c2s_stream.h"
 #include "core/c2s/mgmt.h"
 #include "core/config/access.h"
@@ -99,12 +100,17 @@ static struct str sayable(struct str text, char out[REASON_MAX])
     return str_n(out, n);
 }
 
-static void send_stream_error(struct c2s *c, const char *condition, struct str text)
+/* inside: of the condition itself, which only see-other-host has. */
+static void send_stream_error(struct c2s *c, const char *condition, struct str inside, struct str text)
 {
     if (!c->header_sent)
         c2s_send_header(c, STR_NULL, STR_NULL, S("1.0"));
     struct buf *b = conn_out_begin(c->conn);
-    buf_printf(b, "<stream:error><%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>", condition);
+    buf_printf(b, "<stream:error><%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'", condition);
+    if (inside.n)
+        buf_printf(b, ">%.*s</%s>", STR_ARG(inside), condition);
+    else
+        buf_add_str(b, S("/>"));
     if (text.n) {
         buf_add_str(b, S("<text xml:lang='en' xmlns='urn:ietf:params:xml:ns:xmpp-streams'>"));
         xml_escape_text(b, text);
@@ -157,8 +163,20 @@ void c2s_end(struct c2s *c, const char *condition, struct str text)
     if (m && lose_session(c) && going_down)
         mgmt_sleep(m);
     else
-        send_stream_error(c, condition, text);
+        send_stream_error(c, condition, STR_NULL, text);
     c2s_finish(c, why);
+}
+
+/*
+ * The session is not resumed there, as far as we know: what its client does not have goes the way of every session that ended.
+ * The address was checked with the configuration: nothing in it needs an escape.
+ */
+void c2s_redirect(struct c2s *c, struct str address)
+{
+    if (c->state == C2S_ENDED)
+        return;
+    send_stream_error(c, "see-other-host", address, STR_NULL);
+    c2s_finish(c, "Stream closed by local host: see-other-host");
 }
 
 static void on_client_close(struct c2s *c)
@@ -377,11 +395,22 @@ void c2s_bound(struct c2s *c)
     conn_forget_peer_cert(c->conn);
 }
 
+/* A server that is left for good, or for long, says where to go. */
+static void shut_down(struct c2s *c)
+{
+    const struct vhost *h = c2s_vhost(c);
+    struct str other = h ? c2s_redirect_of(h) : STR_NULL;
+    if (other.n)
+        c2s_redirect(c, other);
+    else
+        c2s_end(c, "system-shutdown", STR_NULL);
+}
+
 unsigned c2s_shutdown_all(void)
 {
     going_down = true;
     LIST_EACH_SAFE(it, &streams)
-        c2s_end(LIST_ENTRY(it, struct c2s, link), "system-shutdown", STR_NULL);
+        shut_down(LIST_ENTRY(it, struct c2s, link));
     return streams_n;
 }
 
@@ -389,8 +418,9 @@ void c2s_shutdown_unbound(void)
 {
     LIST_EACH_SAFE(it, &streams) {
         struct c2s *c = LIST_ENTRY(it, struct c2s, link);
-        if (c->state != C2S_BOUND)
-            c2s_end(c, "system-shutdown", STR_NULL);
+        bool told_later = !c->host_known && c2s_redirects_while_draining(); /* by the answer to its header */
+        if (c->state != C2S_BOUND && !told_later)
+            shut_down(c);
     }
 }
 
@@ -413,5 +443,11 @@ void c2s_config_changed(const struct config *was, const struct config *now)
         const struct vhost *h = config_host(now, was->hosts[c->host].name);
         c->host_known = h != NULL;
         c->host = h ? h->index : 0;
+    }
+    LIST_EACH_SAFE(it, &streams) {
+        struct c2s *c = LIST_ENTRY(it, struct c2s, link);
+        const struct vhost *h = c2s_vhost(c);
+        if (h && c2s_redirect_of(h).n)
+            c2s_redirect(c, c2s_redirect_of(h));
     }
 }

@@ -3,6 +3,7 @@
  */
 #include "base/clock.h"
 #include "base/rand.h"
+#include "core/c2s/c2s_redirect.h"
 #include "core/c2s/c2s_stream.h"
 #include "core/config/access.h"
 #include "core/server.h"
@@ -237,6 +238,11 @@ void c2s_open(struct c2s *c, const struct xml_el *h)
         return;
     if (c->host_known && c->login->authenticated && c->host != v->index) {
         refuse(c, v->name, "host-unknown", "The stream was authenticated for another host");
+        return;
+    }
+    if (c2s_redirect_of(v).n) { /* RFC 6120 §4.9.3.19: may be the first answer */
+        c2s_send_header(c, v->name, from, version);
+        c2s_redirect(c, c2s_redirect_of(v));
         return;
     }
     if (server_draining()) {

@@ -14,6 +14,7 @@ enum opt_group_kind { OPT_TOP, OPT_LISTEN_COMMON, OPT_LISTENER, OPT_MODULE };
 #define OPT_FLAG_0 0
 #define OPT_FLAG_HOST 1 /* allowed inside host_config */
 #define OPT_FLAG_OWN 2  /* cjabberd's own, unknown to ejabberd */
+#define OPT_FLAG_OWN_HOST (OPT_FLAG_OWN | OPT_FLAG_HOST)
 
 struct opt_def {
     const char *name;
