@@ -10,6 +10,7 @@
 #include "net/addr.h"
 #include "xmpp/stanza.h"
 
+struct buf;
 struct session;
 struct account;
 struct roster;
@@ -77,6 +78,12 @@ struct login_event {
     bool accepted;
     struct arena *arena;   /* of the login */
     struct str text;       /* with HOOK_REJECT: for the client, whose stream ends */
+};
+
+/* On any shard. Written to all streams of the host alike: nothing of the account's may be in it. */
+struct features_event {
+    unsigned host;
+    struct buf *out;
 };
 
 struct early_event {

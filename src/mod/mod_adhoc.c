@@ -387,4 +387,5 @@ static const struct iq_entry iqs[] = {{IQ_TO_SERVER, TOK_NS_COMMANDS, true, on_c
 DISCO_NODES(adhoc_nodes) = {"mod_adhoc", on_info, on_items};
 
 MODULE(mod_adhoc) = {
-    .name = "mod_adhoc", .xep = "XEP-0050 1.3.0", .features = features, .iqs = iqs, .stop = adhoc_sessions_drop};
+    .name = "mod_adhoc", .xep = "XEP-0050 1.3.0", .features = features, .account_features = features, .iqs = iqs,
+    .stop = adhoc_sessions_drop};

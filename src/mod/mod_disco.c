@@ -181,20 +181,26 @@ void disco_add_contacts(struct disco_ask *ask, const char *module)
         add_contact(ask->arena, x, list->items[i], str_of(module));
 }
 
+void disco_add_server(struct arena *a, struct xml_el *query, unsigned host)
+{
+    const struct options *o = config_module(&config_current()->hosts[host], S("mod_disco"));
+    add_identity(a, query, S("server"), S("im"), o ? arena_str(a, opt_str(o, "name")) : STR_NULL);
+    add_module_features(a, query, host, false);
+    disco_add_contacts(&(struct disco_ask){.host = host, .arena = a, .query = query}, "mod_disco");
+}
+
 static void answer_info(struct iq *iq, bool account)
 {
     if (refuse(iq))
         return;
-    const struct options *o = config_module(&config_current()->hosts[iq->host], S("mod_disco"));
     struct stanza *r = iq_result_new(iq);
     struct xml_el *q = xml_add(r->arena, r->el, TOK_query, TOK_NS_DISCO_INFO);
-    if (account)
+    if (account) {
         add_identity(r->arena, q, S("account"), S("registered"), STR_NULL);
-    else
-        add_identity(r->arena, q, S("server"), S("im"), o ? arena_str(r->arena, opt_str(o, "name")) : STR_NULL);
-    add_module_features(r->arena, q, iq->host, account);
-    if (!account)
-        disco_add_contacts(&(struct disco_ask){.host = iq->host, .arena = r->arena, .query = q}, "mod_disco");
+        add_module_features(r->arena, q, iq->host, true);
+    } else {
+        disco_add_server(r->arena, q, iq->host);
+    }
     iq_result(iq, r);
 }
 
@@ -323,8 +329,11 @@ static void on_account_items(struct iq *iq)
         answer_node(iq, true, true);
 }
 
-static const char *const features[] = {
+static const char *const account_features[] = {
     "http://jabber.org/protocol/disco#info", "http://jabber.org/protocol/disco#items", NULL};
+/* COMPAT(ejabberd): the last two. */
+static const char *const features[] = {
+    "http://jabber.org/protocol/disco#info", "http://jabber.org/protocol/disco#items", "iq", "presence", NULL};
 static const struct iq_entry iqs[] = {{IQ_TO_SERVER, TOK_NS_DISCO_INFO, true, on_server_info},
                                       {IQ_TO_SERVER, TOK_NS_DISCO_ITEMS, true, on_server_items},
                                       {IQ_TO_ACCOUNT, TOK_NS_DISCO_INFO, true, on_account_info},
@@ -332,4 +341,5 @@ static const struct iq_entry iqs[] = {{IQ_TO_SERVER, TOK_NS_DISCO_INFO, true, on
                                       {0}};
 
 MODULE(mod_disco) = {
-    .name = "mod_disco", .xep = "XEP-0030 2.5rc3", .features = features, .account_features = features, .iqs = iqs};
+    .name = "mod_disco", .xep = "XEP-0030 2.5rc3", .features = features, .account_features = account_features,
+    .iqs = iqs};

@@ -121,6 +121,7 @@ void c2s_send_features(struct c2s *c)
     if (c->login->authenticated) {
         buf_add_str(b, S("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
                          "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"));
+        hook_run_stream_features(c->host, &(struct features_event){.host = c->host, .out = b});
         c2s_mgmt_features(c, b);
         c2s_csi_features(c, b);
         c2s_roster_features(c, b);

@@ -184,6 +184,7 @@ static struct str resource_for(struct c2s *c, struct xml_el *bind)
 static void write_bound_features(const struct c2s *c, struct buf *b)
 {
     buf_add_str(b, S("<stream:features>"));
+    hook_run_stream_features(c->host, &(struct features_event){.host = c->host, .out = b});
     if (!c->session->mgmt)
         c2s_mgmt_features(c, b);
     c2s_csi_features(c, b);

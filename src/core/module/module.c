@@ -60,6 +60,7 @@ struct view {
     struct service_table services;
 };
 static _Thread_local struct view view;
+static _Thread_local uint64_t changes;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct module_set *latest;
@@ -493,6 +494,7 @@ static void switch_to(struct module_set *set, const struct config *c)
     bool same = same_hosts(&was, &now);
     call_each(&was, &now, same, false);
     view = now;
+    changes++;
     call_each(&now, &was, same, true);
     view_drop(&was);
 }
@@ -500,6 +502,11 @@ static void switch_to(struct module_set *set, const struct config *c)
 void module_apply_config(const struct config *c)
 {
     switch_to(view.set ? set_hold(view.set) : latest_hold(), c);
+}
+
+uint64_t module_changes(void)
+{
+    return changes;
 }
 
 void module_shard_stop(void)

@@ -92,6 +92,8 @@ const struct module *module_find(struct str name);
 void module_apply_config(const struct config *c);
 void module_shard_stop(void);
 bool module_loaded(unsigned host, const struct module *m);
+/* Goes up on this shard whenever tables or the configuration change: what was made of them is to be made again. */
+uint64_t module_changes(void);
 /*
  * Of a module on a host. Ask each time: a reload makes new ones. Where the table is not in force (its code waited while it was
  * replaced) a contributed module gets its defaults, a built-in one NULL.

@@ -51,6 +51,8 @@ void disco_add_feature(struct disco_ask *ask, const char *var);
 void disco_add_contacts(struct disco_ask *ask, const char *module);
 /* The table of a module; NULL: it has none. */
 const struct disco_nodes *disco_nodes_of(const char *module);
+/* All that disco#info of the server says: what its entity capabilities are made of. */
+void disco_add_server(struct arena *a, struct xml_el *query, unsigned host);
 /* Returns DISCO_REFUSED. text may be NULL. */
 enum disco_found disco_refuse(struct disco_ask *ask, enum err_code code, const char *text);
 

@@ -69,13 +69,13 @@ static void accepted(const char *path, bool multihost)
 
 #define ALL_VERSIONS(auth)                                                                                               \
     "cj_fast 1;cj_job 1;cj_sm 1;cjabberd_api_reply 1;ejabberd_auth_sql " auth ";ejabberd_oauth_sql 1;mod_announce_sql 1;" \
-    "mod_last_sql 1;mod_offline_sql 1;mod_privacy_sql 1;mod_private_sql 1;mod_roster_sql 1;mod_shared_roster_sql 1;"      \
-    "mod_vcard_sql 1;"
+    "mod_caps_sql 1;mod_last_sql 1;mod_offline_sql 1;mod_privacy_sql 1;mod_private_sql 1;mod_roster_sql 1;"               \
+    "mod_shared_roster_sql 1;mod_vcard_sql 1;"
 #define VERSIONS "SELECT module || ' ' || version FROM schema_version ORDER BY module"
 #define TABLES                                                                                                           \
     "('users', 'last', 'schema_version', 'oauth_token', 'oauth_client', 'rosterusers', 'rostergroups', 'roster_version',"  \
     " 'spool', 'vcard', 'vcard_search', 'private_storage', 'privacy_default_list', 'privacy_list', 'privacy_list_data',"   \
-    " 'motd', 'sr_group', 'sr_user')"
+    " 'motd', 'sr_group', 'sr_user', 'caps_features')"
 #define LAYOUT                                                                                                           \
     "SELECT m.name || ' ' || p.name || ' ' || p.type || ' ' || p.\"notnull\" || ' ' || coalesce(p.dflt_value, '-') || ' ' || p.pk" \
     " FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.name IN " TABLES " ORDER BY m.name, p.cid"

@@ -1,6 +1,7 @@
 /* Private XML, privacy lists, message of the day: what an account keeps in small pieces. */
 #include "area.h"
 
+#include "store/caps.h"
 #include "store/motd.h"
 #include "store/privacy.h"
 #include "store/private.h"
@@ -151,5 +152,45 @@ static void motd(void *arg)
     arena_release(&a);
 }
 
-AREA_TESTS(private_xml, private_odd, privacy_lists, privacy_apart, motd)
+static void caps(void *arg)
+{
+    struct arena *a = arena_new();
+    const struct str two[] = {S("a"), S("b")}, bad[] = {S("a"), bad_texts[0]};
+    struct str *found;
+    size_t n;
+
+    CHECK_INT(caps_get(a, S("node"), S("ver"), 10, &found, &n), STORE_NONE);
+    CHECK_INT(caps_set(S("node"), S("ver"), two, 2), STORE_OK);
+    CHECK_INT(caps_set(S("node"), S("other"), odd_texts, ARRAY_LEN(odd_texts)), STORE_OK);
+    CHECK_INT(caps_get(a, S("node"), S("ver"), 10, &found, &n), STORE_OK);
+    CHECK_INT(n, 2);
+    CHECK_STR(found[0], S("a"));
+    CHECK_STR(found[1], S("b"));
+    CHECK_INT(caps_get(a, S("node"), S("other"), 100, &found, &n), STORE_OK);
+    CHECK_INT(n, ARRAY_LEN(odd_texts));
+    CHECK_INT(caps_get(a, S("node"), S("other"), 1, &found, &n), STORE_OK);
+    CHECK_INT(n, 1);
+    /* All or nothing; again replaces. */
+    CHECK_INT(caps_set(S("node"), S("ver"), bad, 2), STORE_REFUSED);
+    CHECK_INT(caps_set(S("node"), S("ver"), two, 1), STORE_OK);
+    CHECK_INT(caps_get(a, S("node"), S("ver"), 10, &found, &n), STORE_OK);
+    CHECK_INT(n, 1);
+    CHECK_INT(caps_get(a, S("node"), bad_texts[0], 10, &found, &n), STORE_NONE);
+    arena_release(&a);
+}
+
+/* Whoever announces ever new hashes does not fill the disk. */
+static void caps_bounded(void *arg)
+{
+    const struct str one = S("a");
+
+    CHECK_INT(caps_set(S("node"), S("ver"), &one, 1), STORE_OK);
+    raw_sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) INSERT INTO caps_features "
+            "(node, subnode, feature, created_at) SELECT 'x', i, 'f', datetime('2020-01-01', '+' || i || ' seconds') FROM n");
+    CHECK_INT(caps_set(S("node"), S("newer"), &one, 1), STORE_OK);
+    CHECK_INT(raw_int("SELECT count(*) < 160000 FROM caps_features"), 1);
+    CHECK_INT(raw_int("SELECT count(*) FROM caps_features WHERE node = 'node'"), 2);
+}
+
+AREA_TESTS(private_xml, private_odd, privacy_lists, privacy_apart, motd, caps, caps_bounded)
 AREA_MAIN()
