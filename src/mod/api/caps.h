@@ -1,6 +1,6 @@
 /*
- * Entity capabilities of local sessions (XEP-0115, XEP-0390), on the home shard of the account; nothing suspends. Only what a client
- * announced and proved to be true counts: until then, and without mod_caps, a session has no features.
+ * Entity capabilities of local sessions (XEP-0115, XEP-0390), on the home shard of the account; nothing suspends. Only what a
+ * client announced and proved to be true counts: until then, and without mod_caps, a session has no features.
  */
 #ifndef MOD_API_CAPS_H
 #define MOD_API_CAPS_H
