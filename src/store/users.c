@@ -246,6 +246,54 @@ enum store_rc users_set_with(struct str host, struct str user, const struct user
     return write_creds(change_user, &(struct user_job){.host = host, .user = user, .creds = c, .with = with});
 }
 
+struct keys_job {
+    struct user_job user;
+    const struct scram_keys *known, *add;
+};
+
+static enum store_rc add_checked(struct sql_conn *c, struct keys_job *k)
+{
+    const struct scram_keys *there = &k->user.found.scram[k->known->hash];
+    struct user_creds form = {0};
+    struct str created;
+    enum store_rc rc;
+
+    if (!there->iterations || !str_eq(there->stored_key, k->known->stored_key))
+        return STORE_CONFLICT;
+    if (k->user.found.has_plain || k->user.found.scram[k->add->hash].iterations)
+        return STORE_OK;
+    form.scram[k->add->hash] = *k->add;
+    k->user.creds = &form;
+    rc = read_created(c, &k->user, k->user.a, &created);
+    if (rc == STORE_OK)
+        rc = insert_user(c, &k->user);
+    if (rc == STORE_OK)
+        rc = sql_run(c, STMT_users_set_created, SQL_ARGS(V_STR(created), V_STR(k->user.host), V_STR(k->user.user)), NULL);
+    return rc;
+}
+
+static enum store_rc add_keys(struct sql_conn *c, void *arg)
+{
+    struct keys_job *k = arg;
+    enum store_rc rc;
+
+    k->user.found = (struct user_creds){0}; /* it may be the second try */
+    k->user.a = arena_new();
+    arena_mark_secret(k->user.a);
+    rc = read_user(c, &k->user);
+    if (rc == STORE_OK)
+        rc = add_checked(c, k);
+    arena_release(&k->user.a);
+    return rc;
+}
+
+enum store_rc users_add_keys(struct str host, struct str user, const struct scram_keys *known, const struct scram_keys *add)
+{
+    struct keys_job k = {.user = {.host = host, .user = user}, .known = known, .add = add};
+
+    return store_name_ok(host) && store_name_ok(user) && add->iterations ? store_write(add_keys, &k) : STORE_REFUSED;
+}
+
 struct list_job {
     struct arena *a;
     struct str host, after;

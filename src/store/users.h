@@ -27,6 +27,11 @@ enum store_rc users_set(struct str host, struct str user, const struct user_cred
 struct private_element;
 enum store_rc users_set_with(struct str host, struct str user, const struct user_creds *c,
                              const struct private_element *with) YIELDS;
+/*
+ * Adds a form beside the others. `known` must be one the account has: STORE_CONFLICT when its password has changed meanwhile.
+ * STORE_OK too when it has keys of that hash, or the plain password, already; nothing changes then.
+ */
+enum store_rc users_add_keys(struct str host, struct str user, const struct scram_keys *known, const struct scram_keys *add) YIELDS;
 enum store_rc users_count(struct str host, uint64_t *out) YIELDS;
 /* Names in byte order, at most `limit` after `after` (absent: from the start); each name once. limit 0: all. */
 enum store_rc users_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out) YIELDS;

@@ -26,6 +26,8 @@ size_t scram_digest_len(enum scram_hash h);
 /* password is SASLprepped here; -1 with ERR_NOT_ACCEPTABLE when it cannot be. Blocks for milliseconds. Result in a. */
 int scram_derive(struct arena *a, enum scram_hash h, struct str password, struct str salt, unsigned iterations,
                  struct scram_keys *out, struct error *err);
+/* From SaltedPassword (RFC 5802 §3), digest length of h. Cheap: what is expensive was to get there. */
+struct scram_keys scram_keys_of_salted(struct arena *a, enum scram_hash h, struct str salted, struct str salt, unsigned iterations);
 /* Does the password belong to these keys? Blocks like scram_derive. */
 bool scram_check_password(const struct scram_keys *k, struct str password);
 

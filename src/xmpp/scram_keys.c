@@ -60,20 +60,25 @@ struct derived {
     unsigned char stored[SCRAM_MAX_DIGEST], server[SCRAM_MAX_DIGEST];
 };
 
-/* RFC 5802 §3: SaltedPassword, ClientKey, StoredKey, ServerKey. */
+/* RFC 5802 §3: from SaltedPassword to ClientKey, StoredKey, ServerKey. */
+static void derive_salted(enum scram_hash h, struct str salted, struct derived *d)
+{
+    unsigned char client[SCRAM_MAX_DIGEST];
+    scram_hmac(h, salted, S("Client Key"), client);
+    scram_h(h, str_n((const char *)client, scram_digest_len(h)), d->stored);
+    scram_hmac(h, salted, S("Server Key"), d->server);
+    secret_wipe(client, sizeof(client));
+}
+
 static void derive_prepared(enum scram_hash h, struct str password, struct str salt, unsigned iterations,
                             struct derived *d)
 {
-    unsigned char salted[SCRAM_MAX_DIGEST], client[SCRAM_MAX_DIGEST];
+    unsigned char salted[SCRAM_MAX_DIGEST];
     size_t n = scram_digest_len(h);
     must(PKCS5_PBKDF2_HMAC(password.p, (int)password.n, (const unsigned char *)salt.p, (int)salt.n, (int)iterations,
                            scram_md(h), (int)n, salted));
-    struct str key = str_n((const char *)salted, n);
-    scram_hmac(h, key, S("Client Key"), client);
-    scram_h(h, str_n((const char *)client, n), d->stored);
-    scram_hmac(h, key, S("Server Key"), d->server);
+    derive_salted(h, str_n((const char *)salted, n), d);
     secret_wipe(salted, sizeof(salted));
-    secret_wipe(client, sizeof(client));
 }
 
 static bool derive(enum scram_hash h, struct str password, struct str salt, unsigned iterations, struct derived *d)
@@ -93,24 +98,38 @@ static bool params_ok(struct str salt, unsigned iterations)
     return salt.n && salt.n <= 1024 && iterations && iterations <= SCRAM_MAX_ITERATIONS;
 }
 
+static struct scram_keys keys_of(struct arena *a, enum scram_hash h, const struct derived *d, struct str salt, unsigned iterations)
+{
+    size_t n = scram_digest_len(h);
+    return (struct scram_keys){
+        .hash = h,
+        .iterations = iterations,
+        .salt = arena_str(a, salt),
+        .stored_key = arena_str(a, str_n((const char *)d->stored, n)),
+        .server_key = arena_str(a, str_n((const char *)d->server, n)),
+    };
+}
+
 int scram_derive(struct arena *a, enum scram_hash h, struct str password, struct str salt, unsigned iterations,
                  struct scram_keys *out, struct error *err)
 {
     struct derived d;
-    size_t n = scram_digest_len(h);
     if (!params_ok(salt, iterations))
         return err_set(err, ERR_BAD_ARGUMENT, "salt or iteration count out of range");
     if (!derive(h, password, salt, iterations, &d))
         return err_set(err, ERR_NOT_ACCEPTABLE, "The password contains unacceptable characters");
-    *out = (struct scram_keys){
-        .hash = h,
-        .iterations = iterations,
-        .salt = arena_str(a, salt),
-        .stored_key = arena_str(a, str_n((const char *)d.stored, n)),
-        .server_key = arena_str(a, str_n((const char *)d.server, n)),
-    };
+    *out = keys_of(a, h, &d, salt, iterations);
     secret_wipe(&d, sizeof(d));
     return 0;
+}
+
+struct scram_keys scram_keys_of_salted(struct arena *a, enum scram_hash h, struct str salted, struct str salt, unsigned iterations)
+{
+    struct derived d;
+    derive_salted(h, salted, &d);
+    struct scram_keys k = keys_of(a, h, &d, salt, iterations);
+    secret_wipe(&d, sizeof(d));
+    return k;
 }
 
 bool scram_check_password(const struct scram_keys *k, struct str password)

@@ -68,6 +68,14 @@ int auth_plain_password(struct arena *a, struct str host, struct str user, struc
  * accounts converted, and of those whose password cannot be prepared for SCRAM (they stay as they are).
  */
 int auth_convert_to_scram(struct str host, uint64_t *converted_out, uint64_t *left_out, struct error *err) YIELDS;
+/* Which forms of the password are stored, AUTH_FORM_* (auth_policy.h); 0 where SCRAM makes no sense. ERR_NOT_FOUND. */
+int auth_forms(struct str host, struct str user, unsigned *forms_out, struct error *err) YIELDS;
+/*
+ * Stores further keys beside the others, made from the password that `known` was proved with. ERR_CONFLICT: that is not the
+ * account's any more. Where there are keys of this hash already nothing changes.
+ */
+int auth_add_keys(struct str host, struct str user, const struct scram_keys *known, const struct scram_keys *add,
+                  struct error *err) YIELDS;
 /* Forgets cached credentials on every shard. */
 int auth_clear_cache(struct error *err) YIELDS;
 /* Do new passwords of this host get a plain form (auth_password_format, auth_stored_password_types)? It serves every hash. */

@@ -1,5 +1,6 @@
 /*
- * Stream headers and features (RFC 6120 §4.7, §4.3): who is being talked to, what may be negotiated now. Does not suspend.
+ * Stream headers and features (RFC 6120 §4.7, §4.3): who is being talked to, what may be negotiated now. Suspends: c2s_open,
+ * which may look up the account that the client names.
  */
 #include "base/clock.h"
 #include "base/rand.h"
@@ -257,6 +258,9 @@ void c2s_open(struct c2s *c, const struct xml_el *h)
     read_lang(c, h);
     c2s_send_header(c, v->name, from, version);
     c->state = c->login->authenticated ? C2S_BIND : C2S_AUTH;
-    if (str_eq(version, S("1.0")))
+    if (!str_eq(version, S("1.0")))
+        return;
+    c2s_upgrade_learn(c);
+    if (c->state != C2S_ENDED)
         c2s_send_features(c);
 }

@@ -46,7 +46,7 @@ unsigned c2s_mechanisms(struct c2s *c)
     unsigned set = 0;
     for (enum sasl_mech m = 0; m < SASL_MECH__COUNT; m++) {
         const struct sasl_mech_info *i = sasl_mech_info(m);
-        bool served = i->scram              ? auth_serves_scram(h->name, i->hash) && (!i->plus || conn_is_tls(c->conn))
+        bool served = i->scram              ? c2s_upgrade_serves(c, i->hash) && (!i->plus || conn_is_tls(c->conn))
                       : m == SASL_EXTERNAL  ? c2s_cert_offered(c)
                       : m == SASL_ANONYMOUS ? auth_serves_anonymous(h->name)
                                             : auth_takes_passwords(h->name);
@@ -488,6 +488,10 @@ void c2s_sasl(struct c2s *c, struct xml_el *el)
     if (c->state != C2S_AUTH) {
         c2s_write(c, S("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/>"
                        "<text xml:lang='en'>SASL negotiation is not allowed in this state</text></failure>"));
+        return;
+    }
+    if (c->login->upgrade.state != UPGRADE_NONE) {
+        c2s_upgrade_element(c, el);
         return;
     }
     bool v2 = el->ns != TOK_NS_SASL, begins = v2 ? c2s_sasl2_begin(c, el) : el->tok == TOK_auth;

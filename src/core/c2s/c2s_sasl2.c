@@ -62,6 +62,7 @@ void c2s_sasl2_features(struct c2s *c, struct buf *b)
     for (enum sasl_mech m = 0; m < SASL_MECH__COUNT; m++)
         if (set & SASL_MECH_BIT(m))
             buf_printf(b, "<mechanism>%.*s</mechanism>", STR_ARG(sasl_mech_info(m)->name));
+    c2s_upgrade_features(c, b);
     buf_add_str(b, S("<inline><bind xmlns='" NS_BIND2 "'><inline>"));
     if (*sm)
         buf_add_str(b, S("<feature var='urn:xmpp:sm:3'/>"));
@@ -126,6 +127,12 @@ void c2s_sasl2_failure(struct c2s *c, struct str condition, struct str text)
 }
 
 void c2s_sasl2_proved(struct c2s *c, struct str data)
+{
+    if (!c2s_upgrade_begin(c, data))
+        c2s_sasl2_complete(c, data);
+}
+
+void c2s_sasl2_complete(struct c2s *c, struct str data)
 {
     c->login->v2->data = data;
     c2s_fast_proved(c);

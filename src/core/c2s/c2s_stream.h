@@ -6,6 +6,7 @@
 #include "core/account/session.h"
 #include "core/c2s/c2s.h"
 #include "core/c2s/c2s_fast.h"
+#include "core/c2s/c2s_upgrade.h"
 #include "rt/timer.h"
 #include "xml/stream.h"
 #include "xmpp/sasl.h"
@@ -36,6 +37,7 @@ struct c2s_login {
     struct sasl2 *v2;          /* the exchange is one of XEP-0388 */
     struct c2s_cert *cert;     /* the client's, verified; NULL: none (core/c2s/c2s_cert.h) */
     struct c2s_fast fast;
+    struct c2s_upgrade upgrade;
 };
 
 struct c2s {
@@ -56,7 +58,7 @@ struct c2s {
 };
 
 /* core/c2s/c2s_open.c */
-void c2s_open(struct c2s *c, const struct xml_el *header);
+void c2s_open(struct c2s *c, const struct xml_el *header) YIELDS;
 /* XEP-0478: what is true from here on. */
 void c2s_limits_feature(const struct c2s *c, struct buf *b);
 void c2s_send_header(struct c2s *c, struct str from, struct str to, struct str version);
@@ -89,8 +91,10 @@ struct xml_el *c2s_sasl2_child(const struct c2s *c, const char *name, const char
 struct str c2s_sasl2_agent(const struct c2s *c);
 void c2s_sasl2_challenge(struct c2s *c, struct str data);
 void c2s_sasl2_failure(struct c2s *c, struct str condition, struct str text);
-/* Who it is is known: the stream goes home and finishes there, on its own fiber. */
-void c2s_sasl2_proved(struct c2s *c, struct str data);
+/* Who it is is known: after the tasks that are left (core/c2s/c2s_upgrade.h) it is complete. */
+void c2s_sasl2_proved(struct c2s *c, struct str data) YIELDS;
+/* The stream goes home and finishes there, on its own fiber. */
+void c2s_sasl2_complete(struct c2s *c, struct str data);
 void c2s_sasl2_finish(struct c2s *c) YIELDS;
 void c2s_send_features(struct c2s *c);
 /* core/c2s/c2s_stanza.c */

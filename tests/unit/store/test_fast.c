@@ -1,4 +1,4 @@
-/* Tokens of FAST: two places per client, use, counting, what ends them. */
+/* What logins leave: tokens of FAST (two places per client, use, counting, what ends them), keys of another hash. */
 #include "area.h"
 
 #include "store/account.h"
@@ -132,6 +132,41 @@ static void conversion_keeps_them(void *arg)
     arena_release(&a);
 }
 
+static struct scram_keys keys_of(struct arena *a, enum scram_hash h, const char *password)
+{
+    struct scram_keys k;
+    struct error err = ERROR_INIT;
+    CHECK_INT(scram_derive(a, h, str_of(password), S("salt"), 1, &k, &err), 0);
+    return k;
+}
+
+/* XEP-0480: beside the others, and only for who proved the password that the account has. */
+static void further_keys(void *arg)
+{
+    struct arena *a = arena_new();
+    struct scram_keys old = keys_of(a, SCRAM_SHA1, "pw"), wrong = keys_of(a, SCRAM_SHA1, "other");
+    struct scram_keys add = keys_of(a, SCRAM_SHA512, "pw"), again = keys_of(a, SCRAM_SHA512, "x");
+    struct user_creds c = {.scram[SCRAM_SHA1] = old}, found = {0};
+    struct user_creds plain = {.has_plain = true, .plain = S("pw"), .scram[SCRAM_SHA1] = old};
+    CHECK_INT(users_add_keys(HOST, S("ann"), &old, &add), STORE_NONE);
+    CHECK_INT(users_add(HOST, S("ann"), &c), STORE_OK);
+    raw_sql("UPDATE users SET created_at = '2001-02-03 04:05:06'");
+    CHECK_INT(users_add_keys(HOST, S("ann"), &wrong, &add), STORE_CONFLICT);
+    CHECK_INT(users_add_keys(HOST, S("ann"), &add, &add), STORE_CONFLICT);
+    CHECK_INT(raw_int("SELECT count(*) FROM users"), 1);
+    CHECK_INT(users_add_keys(HOST, S("ann"), &old, &add), STORE_OK);
+    CHECK_INT(users_add_keys(HOST, S("ann"), &old, &again), STORE_OK);
+    CHECK_INT(users_get(a, HOST, S("ann"), &found), STORE_OK);
+    CHECK(!found.has_plain && !found.scram[SCRAM_SHA256].iterations);
+    CHECK_STR(found.scram[SCRAM_SHA1].stored_key, old.stored_key);
+    CHECK_STR(found.scram[SCRAM_SHA512].stored_key, add.stored_key);
+    CHECK_INT(raw_int("SELECT count(*) FROM users WHERE created_at = '2001-02-03 04:05:06'"), 2);
+    CHECK_INT(users_set(HOST, S("ann"), &plain), STORE_OK);
+    CHECK_INT(users_add_keys(HOST, S("ann"), &old, &add), STORE_OK);
+    CHECK_INT(raw_int("SELECT count(*) FROM users"), 2);
+    arena_release(&a);
+}
+
 static void bounds(void *arg)
 {
     char name[32];
@@ -169,5 +204,5 @@ static void odd_names(void *arg)
     }
 }
 
-AREA_TESTS(what_is_read, places, counting, what_ends_them, conversion_keeps_them, bounds, odd_names)
+AREA_TESTS(what_is_read, places, counting, what_ends_them, conversion_keeps_them, further_keys, bounds, odd_names)
 AREA_MAIN()

@@ -6,6 +6,7 @@
 
 #include "base/base64.h"
 
+#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -143,6 +144,24 @@ static void test_rfc5802_example(void **state)
     assert_int_equal(scram_server_final(A, &s, S("c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,"
                                                  "p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts="), &out), SCRAM_OK);
     assert_str(out, "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=");
+}
+
+/* RFC 5802 §3: the derivation in two steps, of which a client may do the first (XEP-0480 §3). */
+static void test_keys_of_salted(void **state)
+{
+    static const char *const names[] = {"SHA1", "SHA256", "SHA512"};
+    struct str salt = from_base64("W22ZaJ0SNY7soEsUEjb6gQ==");
+    for (unsigned h = 0; h < 3; h++) {
+        unsigned char salted[SCRAM_MAX_DIGEST];
+        size_t n = scram_digest_len((enum scram_hash)h);
+        EVP_MD *md = EVP_MD_fetch(NULL, names[h], NULL);
+        assert_int_equal(PKCS5_PBKDF2_HMAC("pencil", 6, (const unsigned char *)salt.p, (int)salt.n, 4096, md, (int)n, salted), 1);
+        EVP_MD_free(md);
+        struct scram_keys k = scram_keys_of_salted(A, (enum scram_hash)h, str_n((const char *)salted, n), salt, 4096);
+        assert_true(str_eq(k.stored_key, keys[h].stored_key) && str_eq(k.server_key, keys[h].server_key));
+        assert_int_equal(k.iterations, 4096);
+        assert_true(str_eq(k.salt, salt) && k.hash == (enum scram_hash)h);
+    }
 }
 
 static void test_rfc7677_example(void **state)
@@ -395,7 +414,8 @@ static void test_fake_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_rfc5802_example), TEST(test_rfc7677_example), TEST(test_vectors), TEST(test_vectors_spoiled),
+        TEST(test_rfc5802_example), TEST(test_rfc7677_example), TEST(test_keys_of_salted),
+        TEST(test_vectors), TEST(test_vectors_spoiled),
         TEST(test_downgrade), TEST(test_names), TEST(test_malformed_first), TEST(test_malformed_final),
         TEST(test_extension_is_signed), TEST(test_damaged_keys), TEST(test_nonces_differ), TEST(test_passwords),
         TEST(test_fake_keys),
