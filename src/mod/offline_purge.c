@@ -1,6 +1,6 @@
 /*
- * Cleaning up waiting messages: at once, and as batch jobs. A job's record says how far it is after every batch, in one place
- * (store/job.h): the command that stops it changes the record, a server that starts takes up those that were running. Jobs are
+ * Cleaning up waiting messages: at once, and as batch jobs. A job's record moves on in the transaction of every batch (store/job.h):
+ * the command that stops it changes the record, a server that starts takes up those that were running. Jobs are
  * fibers of shard 0; everything here suspends but offline_purge_start.
  */
 #include "mod/api/offline.h"
@@ -126,14 +126,6 @@ static enum store_rc next_piece(struct batch *b, uint64_t *removed_out)
     return rc;
 }
 
-static enum store_rc record(const struct batch *b) YIELDS;
-static enum store_rc record(const struct batch *b)
-{
-    char at[24];
-    int n = snprintf(at, sizeof at, "%lld", (long long)b->sweep.at);
-    return job_progress(b->id, str_n(at, (size_t)n), b->sweep.removed);
-}
-
 /* To the end, or until somebody stops it or the server: the record then says that it runs, and the next start goes on with it. */
 static void work(struct batch *b) YIELDS;
 static void work(struct batch *b)
@@ -142,10 +134,8 @@ static void work(struct batch *b)
     while (rc == STORE_OK && !b->sweep.done && !rt_stopping()) {
         uint64_t removed;
         rc = next_piece(b, &removed);
-        if (rc == STORE_OK)
-            rc = record(b);
-        if (rc == STORE_OK && !b->sweep.done && removed && nap(removed * 60000 / (uint64_t)b->rate))
-            rc = record(b); /* stopped meanwhile: not one message more */
+        if (rc == STORE_OK && !b->sweep.done && removed)
+            nap(removed * 60000 / (uint64_t)b->rate);
         else
             fiber_sleep(0);
     }
@@ -196,7 +186,7 @@ static void run(const struct job *j)
     struct arena *a = arena_new();
     struct batch *b = ARENA_NEW(a, struct batch);
     b->arena = a;
-    b->id = j->id;
+    b->id = b->sweep.job = j->id;
     b->sweep.host = arena_str(a, j->host);
     b->sweep.removed = j->done;
     if (read_parameters(j, b))
@@ -234,7 +224,7 @@ enum store_rc offline_batch_abort(struct str host)
     struct job j;
     enum store_rc rc = job_last(a, KIND, host, &j);
     if (rc == STORE_OK)
-        rc = j.state == JOB_RUNNING ? job_finish(j.id, JOB_ABORTED, j.done, S(""), (int64_t)clock_wall_s()) : STORE_NONE;
+        rc = j.state == JOB_RUNNING ? job_abort(j.id, (int64_t)clock_wall_s()) : STORE_NONE;
     arena_release(&a);
     return rc;
 }

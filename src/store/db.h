@@ -27,5 +27,7 @@ bool store_text_ok(struct str text);
 
 /* Pieces of one area that another needs inside its own transaction. */
 enum store_rc last_write(struct sql_conn *c, struct str host, struct str user, int64_t seconds, struct str status);
+/* A running job has come to `position` and done so many more; STORE_NONE: it does not run any more, somebody has stopped it. */
+enum store_rc job_progress(struct sql_conn *c, int64_t id, struct str position, int64_t more);
 
 #endif

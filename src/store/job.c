@@ -58,9 +58,17 @@ enum store_rc job_start(const struct job *j, int64_t *id_out)
     return rc;
 }
 
-enum store_rc job_progress(int64_t id, struct str position, uint64_t done)
+enum store_rc job_progress(struct sql_conn *c, int64_t id, struct str position, int64_t more)
 {
-    return ops_change(OPS(SQL_OP(STMT_job_progress, V_STR(position), V_INT((int64_t)done), V_INT(id))));
+    int64_t touched = 0;
+    enum store_rc rc = sql_run(c, STMT_job_progress, SQL_ARGS(V_STR(position), V_INT(more), V_INT(id)), &touched);
+
+    return rc == STORE_OK && !touched ? STORE_NONE : rc;
+}
+
+enum store_rc job_abort(int64_t id, int64_t now_s)
+{
+    return ops_change(OPS(SQL_OP(STMT_job_abort, V_INT(now_s), V_INT(id))));
 }
 
 enum store_rc job_finish(int64_t id, enum job_state state, uint64_t done, struct str error, int64_t now_s)

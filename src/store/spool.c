@@ -116,6 +116,8 @@ struct removal {
     struct str host, user; /* absent: whose they are has been looked at */
     const int64_t *ids;
     size_t n;
+    int64_t job; /* 0: none */
+    struct str position;
     int64_t removed;
 };
 
@@ -137,7 +139,7 @@ static enum store_rc remove_ids(struct sql_conn *c, void *arg)
         rc = remove_one(c, j, j->ids[i], &touched);
         j->removed += touched;
     }
-    return rc;
+    return rc == STORE_OK && j->job ? job_progress(c, j->job, j->position, j->removed) : rc;
 }
 
 enum store_rc spool_remove(struct str host, struct str user, const int64_t *ids, size_t n, uint64_t *removed_out)
@@ -183,13 +185,15 @@ static enum store_rc sweep_page(struct spool_sweep *s, struct rows *r)
 {
     const struct spool_message *m = (const struct spool_message *)(void *)r->rows;
     int64_t *ids = ARENA_ARRAY(r->a, int64_t, r->n + 1);
-    struct removal j = {.ids = ids};
+    struct removal j = {.ids = ids, .job = s->job};
     enum store_rc rc = STORE_OK;
 
+    if (s->job)
+        j.position = arena_printf(r->a, "%lld", (long long)((const struct spool_message *)r->last)->id);
     for (size_t i = 0; i < r->n; i++)
         if (!s->doomed || s->doomed(&m[i], s->arg))
             ids[j.n++] = m[i].id;
-    if (j.n)
+    if (j.n || j.job)
         rc = store_write(remove_ids, &j);
     if (rc == STORE_OK)
         s->removed += (uint64_t)j.removed;
@@ -210,7 +214,7 @@ enum store_rc spool_sweep(struct spool_sweep *s, size_t look_at)
     r.ctx = s;
     r.page = look_at && look_at < LOOK_AT_MAX ? look_at : LOOK_AT_MAX;
     rc = store_read(fetch_piece, &r);
-    if (rc == STORE_OK && r.n)
+    if (rc == STORE_OK && (r.n || (s->job && r.looked_at)))
         rc = sweep_page(s, &r);
     if (rc == STORE_OK) {
         s->done = !r.more;

@@ -41,6 +41,7 @@ struct spool_sweep {
     /* The rest of the rule; NULL: all of them. Must not suspend. */
     bool (*doomed)(const struct spool_message *m, void *arg);
     void *arg;
+    int64_t job;       /* its record (store/job.h) moves on in the same transaction; 0: none */
     /* --- */
     int64_t at;        /* how far it has come */
     uint64_t removed;  /* in all */
@@ -50,6 +51,7 @@ struct spool_sweep {
 /*
  * Looks at the next `look_at` messages of all hosts (at most 10000) and removes what falls under the rule, in a transaction
  * of its own. Call it until done; waiting in between leaves the store to others. After a failure the same piece is tried again.
+ * STORE_NONE: somebody has stopped the job, nothing was removed.
  */
 enum store_rc spool_sweep(struct spool_sweep *s, size_t look_at) YIELDS;
 /* How many a sweep without `doomed` would remove in all. */

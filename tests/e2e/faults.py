@@ -4,22 +4,24 @@ import collections
 import contextlib
 import http.client
 import json
+import os
 import re
 import resource
 import sqlite3
+import subprocess
 
 from im import befriend, drain, is_presence, roster, set_item, tell
 from server import unique
 from sm import Sm
-from xmppstream import DEADLINE, error_of, local, text_of_error
+from xmppstream import DEADLINE, error_of, local, text_of_error, until
 
 MODULES = {m: {} for m in ("mod_blocking", "mod_last", "mod_offline", "mod_privacy", "mod_private", "mod_roster",
                            "mod_shared_roster", "mod_vcard")}
 
 # name: for messages. make(server, streams): Work.
 Kind = collections.namedtuple("Kind", "name make")
-# names: texts that every row of it has, somewhere. do(): None when it was done, or why not. quiet: nobody is told why not.
-Work = collections.namedtuple("Work", "names do quiet", defaults=(False,))
+# names: texts that every row of it has, somewhere. do(): None when it was done, or why not.
+Work = collections.namedtuple("Work", "names do")
 KINDS = []
 ALONE = {"delete_old_messages"}  # goes over what everybody has: not together with the others
 
@@ -266,17 +268,6 @@ def offline_store(server, streams):
 
 
 @kind
-def send_message(server, streams):
-    user, s = account(server), session(server, streams)
-
-    def do():
-        answer = call(server, "send_message", type="chat", **{"from": "localhost"}, to=f"{user}@localhost", subject="", body="kept")
-        settle(s, user)
-        return answer
-    return Work([user], do, True)  # COMPAT(ejabberd): the answer comes before the message has arrived anywhere
-
-
-@kind
 def offline_purge(server, streams):
     """XEP-0013 §2.6"""
     user = waiting(server, streams)
@@ -517,6 +508,46 @@ def full(server):
         yield
     finally:
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, unlimited)
+
+
+class Disk:
+    """The spool's file system, and how it gets full."""
+
+    def __init__(self, server, mounted):
+        self.server, self.mounted = server, mounted
+
+    @contextlib.contextmanager
+    def full(self):
+        if not self.mounted:
+            with full(self.server):
+                yield
+            return
+        filler = self.server.spool / "filler"
+        with opened(self.server) as db:
+            until(lambda: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0, "the log keeps room for writes")
+        with open(filler, "wb", buffering=0) as f, contextlib.suppress(OSError):
+            while True:
+                f.write(bytes(1 << 12))
+        try:
+            yield
+        finally:
+            filler.unlink()
+
+
+@contextlib.contextmanager
+def small_disk(server):
+    """A small tmpfs where the server, not yet started, will have its spool; Disk tells whether that was allowed."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=755", "tmpfs", str(server.spool)]
+    try:
+        mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    try:
+        yield Disk(server, mounted)
+    finally:
+        server.give_up()
+        if mounted:
+            subprocess.run(["umount", "-l", str(server.spool)], check=True)
 
 
 @contextlib.contextmanager

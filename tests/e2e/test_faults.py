@@ -41,10 +41,8 @@ def settled(like):
     return {t: rows for t, rows in like.items() if t not in faults.STREAMS}
 
 
-def expect_refused(kind, work, answer):
+def expect_refused(kind, answer):
     """Somebody was told, with words, and that it is the server's fault: what he asked is as good as before."""
-    if work.quiet:
-        return
     assert answer is not None, f"{kind.name} was acknowledged"
     if isinstance(answer[0], int):
         # COMPAT: privacy_set says 1, and why in a header
@@ -78,10 +76,36 @@ def test_disk_full(server, streams, kind):
     work = kind.make(server, streams)
     before = state(server, work)
     with full(server):
-        expect_refused(kind, work, work.do())
+        expect_refused(kind, work.do())
     expect_nothing_done(kind, before, server, work)
     assert work.do() is None
     expect_done(kind, control, server, work)
+
+
+def test_no_room_left(tmp_path, new_server, streams):
+    """The spool on a file system of its own that fills up. Where mounting is not allowed: a limit of file sizes once more."""
+    server = new_server(configure, allow_errors=True)
+    with faults.small_disk(server) as disk:
+        server.start()
+        controls = [control_of(k, server, streams)[0] for k in faults.KINDS]
+        works = [k.make(server, streams) for k in faults.KINDS]
+        before = [state(server, w) for w in works]
+        with disk.full():
+            for k, w in zip(faults.KINDS, works):
+                expect_refused(k, w.do())
+            assert server.api("registered_users", host="localhost")
+        for k, w, b, c in zip(faults.KINDS, works, before, controls):
+            expect_nothing_done(k, b, server, w)
+            assert w.do() is None, k.name
+            expect_done(k, c, server, w)
+        done = [state(server, w) for w in works]
+        server.kill()
+        server.start()
+        for k, w, d in zip(faults.KINDS, works, done):
+            expect_nothing_done(k, d, server, w)
+        with opened(server) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        server.stop()
 
 
 @EACH
@@ -93,7 +117,7 @@ def test_half_way(server, streams, kind):
         work = kind.make(server, streams)
         before = state(server, work)
         with broken_table(server, table):
-            expect_refused(kind, work, work.do())
+            expect_refused(kind, work.do())
         expect_nothing_done(kind, before, server, work)
         assert work.do() is None, table
         expect_done(kind, control, server, work)
@@ -108,7 +132,7 @@ def test_locked(server, streams):
         with locked(server):
             answers = list(pool.map(lambda w: w.do(), works))
     for k, w, b, answer in zip(faults.KINDS, works, before, answers):
-        expect_refused(k, w, answer)
+        expect_refused(k, answer)
         expect_nothing_done(k, b, server, w)
     for k, w, c in zip(faults.KINDS, works, controls):
         assert w.do() is None, k.name
@@ -178,7 +202,7 @@ def test_file_becomes_read_only(new_server, streams):
     before = [state(server, w) for w in works]
     mark_read_only(server, 3)
     for k, w, b in zip(faults.KINDS, works, before):
-        expect_refused(k, w, w.do())
+        expect_refused(k, w.do())
         expect_nothing_done(k, b, server, w)
     assert server.api("registered_users", host="localhost")
     mark_read_only(server, 2)
@@ -222,3 +246,48 @@ def test_a_new_account_starts_clean(server, streams):
                    } <= {"users", "last"}, "rows of the old account go")
     assert faults.roster(two)[one.bare] == ("none", None, None, [])
     assert server.api("get_last", user=one.name, host="localhost")["status"] != "x"
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 23])
+def test_job_killed_in_the_middle(new_server, streams, pieces):
+    """A batch job of delete_old_messages_batch after kill -9: its record says exactly what it has done, and it goes on to the end."""
+    server, total = new_server(configure).start(), 60
+    user = faults.account(server)
+    s = faults.session(server, streams)
+    for i in range(total):
+        s.message(f"{user}@localhost", f"waits {i}")
+    faults.settle(s, user)
+
+    def waiting():
+        return server.api("get_offline_count", user=user, host="localhost")
+    assert waiting() == total
+    assert server.api("delete_old_messages_batch", host="localhost", days=0, batch_size=1, rate=6000) == ""
+    until(lambda: total - waiting() >= pieces, "the job does not begin")
+    server.kill()
+    with opened(server) as db:
+        left = db.execute("SELECT count(*) FROM spool").fetchone()[0]
+        state, done = db.execute("SELECT state, done FROM cj_job").fetchone()
+    assert done == total - left and state == (0 if left else state)
+    server.start()
+    until(lambda: server.api("delete_old_messages_status", host="localhost") ==
+          f"Operation was completed after deleting {total} messages", "the job does not go on")
+    assert waiting() == 0
+
+
+def test_job_in_trouble(new_server, streams):
+    """The record and what it speaks of stay together when either cannot be written; the job goes on when it can."""
+    server = new_server(configure, allow_errors=True).start()
+    user = faults.waiting(server, streams, 4)
+    with broken_table(server, "cj_job"):
+        assert faults.call(server, "delete_old_messages_batch", host="localhost", days=0, batch_size=1, rate=1)[0] == 503
+    assert server.api("delete_old_messages_status", host="localhost") == "Operation not started"
+    with full(server):
+        assert faults.call(server, "delete_old_messages_batch", host="localhost", days=0, batch_size=1, rate=1)[0] in (500, 503)
+    server.api("delete_old_messages_batch", host="localhost", days=0, batch_size=1, rate=1)
+    until(lambda: "deleted 1 messages" in server.api("delete_old_messages_status", host="localhost"), "the job does not begin")
+    with full(server):
+        assert faults.call(server, "abort_delete_old_messages", host="localhost")[0] in (500, 503)
+    assert "in progress" in server.api("delete_old_messages_status", host="localhost")
+    assert server.api("abort_delete_old_messages", host="localhost") == "Operation aborted"
+    assert server.api("delete_old_messages_status", host="localhost") == "Operation was aborted after deleting 1 messages"
+    assert server.api("get_offline_count", user=user, host="localhost") == 3

@@ -176,16 +176,23 @@ static void jobs(void *arg)
     j.host = OTHER;
     CHECK_INT(job_start(&j, &other), STORE_OK);
     CHECK(other != id);
-    CHECK_INT(job_progress(id, S("4711"), 1000), STORE_OK);
+    struct spool_sweep s = {.host = HOST, .before_s = NOW + 1, .job = id};
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(spool_add(HOST, S("ann"), S("<message/>"), NOW, 0), STORE_OK);
+    CHECK_INT(spool_sweep(&s, 2), STORE_OK);
     CHECK_INT(job_running(a, &all, &n), STORE_OK);
     CHECK_INT(n, 2);
     CHECK_INT(all[0].id, id);
-    CHECK_STR(all[0].position, S("4711"));
+    CHECK(s.at > 0 && s.removed == 2);
+    CHECK_STR(all[0].position, arena_printf(a, "%lld", (long long)s.at));
     CHECK_STR(all[0].parameters, S("31 1000 10000"));
-    CHECK(all[0].done == 1000 && all[0].total == 5000 && all[0].started_s == NOW && all[0].finished_s == 0);
+    CHECK(all[0].done == 2 && all[0].total == 5000 && all[0].started_s == NOW && all[0].finished_s == 0);
     CHECK_INT(job_finish(id, JOB_FAILED, 2000, S("disk full"), NOW + 60), STORE_OK);
     CHECK_INT(job_finish(id, JOB_DONE, 2000, S(""), NOW + 60), STORE_NONE);
-    CHECK_INT(job_progress(id, S("1"), 1), STORE_NONE);
+    /* Stopped: not one message more. */
+    CHECK_INT(spool_sweep(&s, 2), STORE_NONE);
+    CHECK_INT(spool_count(HOST, S("ann"), &removed), STORE_OK);
+    CHECK_INT(removed, 1);
     CHECK_INT(job_last(a, S("offline"), HOST, &found), STORE_OK);
     CHECK(found.state == JOB_FAILED && found.done == 2000 && found.finished_s == NOW + 60);
     CHECK_STR(found.error, S("disk full"));
@@ -193,10 +200,14 @@ static void jobs(void *arg)
     CHECK_INT(job_start(&j, &id), STORE_OK);
     CHECK_INT(job_last(a, S("offline"), HOST, &found), STORE_OK);
     CHECK(found.id == id && found.state == JOB_RUNNING);
+    CHECK_INT(job_abort(other, NOW), STORE_OK);
+    CHECK_INT(job_abort(other, NOW), STORE_NONE);
+    CHECK_INT(job_last(a, S("offline"), OTHER, &found), STORE_OK);
+    CHECK(found.state == JOB_ABORTED && found.finished_s == NOW);
     CHECK_INT(job_forget(NOW + 61, &removed), STORE_OK);
-    CHECK_INT(removed, 1);
+    CHECK_INT(removed, 2);
     CHECK_INT(job_running(a, &all, &n), STORE_OK);
-    CHECK_INT(n, 2);
+    CHECK_INT(n, 1);
     arena_release(&a);
 }
 
