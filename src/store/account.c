@@ -2,6 +2,7 @@
 #include "store/account.h"
 
 #include "store/rows.h"
+#include "store/tally.h"
 
 /* Each takes the host and the name; stanzas and items go before what says whose they are. */
 static const enum sql_stmt_id by_name[] = {
@@ -12,7 +13,7 @@ static const enum sql_stmt_id by_name[] = {
 
 struct removal {
     struct str host, user, jid;
-    int64_t tokens;
+    int64_t tokens, users;
 };
 
 static enum store_rc remove_rows(struct sql_conn *c, void *arg)
@@ -31,10 +32,26 @@ static enum store_rc remove_rows(struct sql_conn *c, void *arg)
     if (r->user.n)
         ops[n++] = (struct sql_op){STMT_motd_delete, owner, ARRAY_LEN(owner)};
     r->tokens = 0;
-    rc = ops_run(c, ops, n, &touched);
+    rc = ops_run(c, ops, 1, &r->users);
+    if (rc == STORE_OK)
+        rc = ops_run(c, ops + 1, n - 1, &touched);
     if (rc == STORE_OK)
         rc = sql_run(c, STMT_oauth_token_delete_of, SQL_ARGS(V_STR(r->jid)), &r->tokens);
-    return rc == STORE_OK && touched + r->tokens == 0 ? STORE_NONE : rc;
+    return rc == STORE_OK && r->users + touched + r->tokens == 0 ? STORE_NONE : rc;
+}
+
+static enum store_rc remove_counted(struct removal *r) YIELDS;
+static enum store_rc remove_counted(struct removal *r)
+{
+    struct tally_key accounts = tally_key(TALLY_USERS, r->host, STR_NULL), messages = tally_key(TALLY_SPOOL, r->host, r->user);
+    enum store_rc rc;
+
+    tally_begin(accounts);
+    tally_forget(messages);
+    rc = store_write(remove_rows, r);
+    tally_forget(messages);
+    tally_end(accounts, rc, r->users ? -1 : 0);
+    return rc;
 }
 
 enum store_rc account_remove(struct str host, struct str user, int64_t *tokens_out)
@@ -46,7 +63,7 @@ enum store_rc account_remove(struct str host, struct str user, int64_t *tokens_o
     if (owner_ok(host, user)) {
         a = arena_new();
         r.jid = user.n ? arena_printf(a, "%.*s@%.*s", STR_ARG(user), STR_ARG(host)) : host;
-        rc = store_write(remove_rows, &r);
+        rc = remove_counted(&r);
         arena_release(&a);
     }
     if (tokens_out)

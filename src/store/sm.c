@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "store/rows.h"
 #include "store/spool_inner.h"
+#include "store/tally.h"
 
 #include <stdlib.h>
 
@@ -210,7 +211,11 @@ enum store_rc sm_remove_to_spool(const struct sm_session *s, const struct sm_sta
 
     if (!owner_ok(s->host, s->user) || !store_name_ok(s->id) || !stanzas_ok(messages, n))
         return STORE_REFUSED;
-    return store_write(bury, &j);
+    struct tally_key k = tally_key(TALLY_SPOOL, s->host, s->user);
+    tally_forget(k);
+    enum store_rc rc = store_write(bury, &j);
+    tally_forget(k);
+    return rc;
 }
 
 enum store_rc sm_remove(struct str id)

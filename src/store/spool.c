@@ -2,6 +2,7 @@
 #include "store/spool.h"
 
 #include "store/spool_inner.h"
+#include "store/tally.h"
 
 #define LOOK_AT_MAX 10000
 #define EXPIRE_MARK "jabber:x:expire"
@@ -47,20 +48,44 @@ static enum store_rc add(struct sql_conn *c, void *arg)
     return spool_add_in(c, j->host, j->user, j->xml, j->stored_s, j->max);
 }
 
+/* As far as anybody here knows: with all that are on their way there is room, so nothing has to be counted. */
+static bool has_room(struct tally_key k, uint64_t max)
+{
+    uint64_t n;
+    unsigned under_way;
+
+    return tally_get(k, &n, &under_way) && n + under_way < max;
+}
+
 enum store_rc spool_add(struct str host, struct str user, struct str xml, int64_t stored_s, uint64_t max)
 {
-    struct add j = {host, user, xml, stored_s, max};
+    struct tally_key k = tally_key(TALLY_SPOOL, host, user);
+    struct add j = {host, user, xml, stored_s, has_room(k, max) ? 0 : max};
+    enum store_rc rc;
 
-    return owner_ok(host, user) && store_text_ok(xml) ? store_write(add, &j) : STORE_REFUSED;
+    if (!owner_ok(host, user) || !store_text_ok(xml))
+        return STORE_REFUSED;
+    tally_begin(k);
+    rc = store_write(add, &j);
+    tally_end(k, rc, 1);
+    return rc;
 }
 
 enum store_rc spool_count(struct str host, struct str user, uint64_t *out)
 {
     struct rows r = ROWS(int64_t, STMT_spool_count, read_int, V_STR(host), V_STR(user));
+    struct tally_key k = tally_key(TALLY_SPOOL, host, user);
+    uint64_t look;
     int64_t n;
-    enum store_rc rc = rows_number(&r, &n);
+    enum store_rc rc;
 
+    if (tally_get(k, out, NULL))
+        return STORE_OK;
+    look = tally_look(k);
+    rc = rows_number(&r, &n);
     *out = (uint64_t)n;
+    if (rc == STORE_OK)
+        tally_set(k, look, *out);
     return rc;
 }
 
@@ -82,12 +107,24 @@ enum store_rc spool_each(struct str host, struct str user, int64_t after,
                          bool (*fn)(const struct spool_message *m, void *arg) YIELDS, void *arg)
 {
     struct rows r = ROWS(struct spool_message, STMT_spool_after, read_message, V_STR(host), V_STR(user), V_INT(after), V_INT(0));
+    struct tally_key k = tally_key(TALLY_SPOOL, host, user);
     const struct spool_message *m;
+    uint64_t look = tally_look(k), n;
+    unsigned under_way;
+    bool none;
+    enum store_rc rc;
 
+    if (tally_get(k, &n, &under_way) && n + under_way == 0)
+        return STORE_OK;
     r.advance = behind;
-    while ((m = rows_next(&r)) && fn(m, arg))
-        continue;
-    return rows_end(&r);
+    m = rows_next(&r);
+    none = !m && after == 0;
+    while (m && fn(m, arg))
+        m = rows_next(&r);
+    rc = rows_end(&r);
+    if (rc == STORE_OK && none)
+        tally_set(k, look, 0);
+    return rc;
 }
 
 static enum store_rc removed(enum store_rc rc, int64_t n, uint64_t *out)
@@ -98,17 +135,25 @@ static enum store_rc removed(enum store_rc rc, int64_t n, uint64_t *out)
 
 enum store_rc spool_remove_upto(struct str host, struct str user, int64_t id, uint64_t *removed_out)
 {
+    struct tally_key k = tally_key(TALLY_SPOOL, host, user);
     int64_t n = 0;
-    enum store_rc rc = ops_write(OPS(SQL_OP(STMT_spool_delete_upto, V_STR(host), V_STR(user), V_INT(id))), &n);
+    enum store_rc rc;
 
+    tally_begin(k);
+    rc = ops_write(OPS(SQL_OP(STMT_spool_delete_upto, V_STR(host), V_STR(user), V_INT(id))), &n);
+    tally_end(k, rc, -n);
     return removed(rc, n, removed_out);
 }
 
 enum store_rc spool_remove_all(struct str host, struct str user, uint64_t *removed_out)
 {
+    struct tally_key k = tally_key(TALLY_SPOOL, host, user);
     int64_t n = 0;
-    enum store_rc rc = ops_write(OPS(SQL_OP(STMT_spool_delete_all, V_STR(host), V_STR(user))), &n);
+    enum store_rc rc;
 
+    tally_begin(k);
+    rc = ops_write(OPS(SQL_OP(STMT_spool_delete_all, V_STR(host), V_STR(user))), &n);
+    tally_end(k, rc, -n);
     return removed(rc, n, removed_out);
 }
 
@@ -145,8 +190,12 @@ static enum store_rc remove_ids(struct sql_conn *c, void *arg)
 enum store_rc spool_remove(struct str host, struct str user, const int64_t *ids, size_t n, uint64_t *removed_out)
 {
     struct removal j = {.host = host, .user = user, .ids = ids, .n = n};
-    enum store_rc rc = host.p && owner_ok(host, user) ? store_write(remove_ids, &j) : STORE_NONE;
+    struct tally_key k = tally_key(TALLY_SPOOL, host, user);
+    enum store_rc rc;
 
+    tally_begin(k);
+    rc = host.p && owner_ok(host, user) ? store_write(remove_ids, &j) : STORE_NONE;
+    tally_end(k, rc, -j.removed);
     return removed(rc, j.removed, removed_out);
 }
 
@@ -193,8 +242,11 @@ static enum store_rc sweep_page(struct spool_sweep *s, struct rows *r)
     for (size_t i = 0; i < r->n; i++)
         if (!s->doomed || s->doomed(&m[i], s->arg))
             ids[j.n++] = m[i].id;
-    if (j.n || j.job)
+    if (j.n || j.job) {
+        tally_begin_all(TALLY_SPOOL);
         rc = store_write(remove_ids, &j);
+        tally_end_all(TALLY_SPOOL);
+    }
     if (rc == STORE_OK)
         s->removed += (uint64_t)j.removed;
     return rc;

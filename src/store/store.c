@@ -6,6 +6,7 @@
 #include "store/db.h"
 #include "store/schema.h"
 #include "store/writer.h"
+#include "store/tally.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -127,6 +128,7 @@ int store_start(const struct store_config *cfg, struct error *err)
     struct sql_target target;
     struct sql_conn *conn;
 
+    tally_reset(cfg->multihost);
     store.driver = sql_driver_find(cfg->driver);
     if (!store.driver)
         return err_set(err, ERR_CONFIG, "no database driver \"%s\"", cfg->driver);

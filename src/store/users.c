@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "store/db.h"
 #include "store/private.h"
+#include "store/tally.h"
 
 /* Column type. 0: a row of a database that was converted without one. */
 enum { TYPE_NONE, TYPE_PLAIN, TYPE_SHA1 };
@@ -233,7 +234,13 @@ static enum store_rc write_creds(store_fn fn, struct user_job *j)
 
 enum store_rc users_add(struct str host, struct str user, const struct user_creds *c)
 {
-    return write_creds(add_user, &(struct user_job){.host = host, .user = user, .creds = c});
+    struct tally_key k = tally_key(TALLY_USERS, host, STR_NULL);
+    enum store_rc rc;
+
+    tally_begin(k);
+    rc = write_creds(add_user, &(struct user_job){.host = host, .user = user, .creds = c});
+    tally_end(k, rc, 1);
+    return rc;
 }
 
 enum store_rc users_set(struct str host, struct str user, const struct user_creds *c)
@@ -316,13 +323,18 @@ static enum store_rc count_users(struct sql_conn *c, void *arg)
 enum store_rc users_count(struct str host, uint64_t *out)
 {
     struct list_job j = {.host = host};
+    struct tally_key k = tally_key(TALLY_USERS, host, STR_NULL);
+    uint64_t look;
     enum store_rc rc;
 
     *out = 0;
-    if (!store_name_ok(host))
+    if (!store_name_ok(host) || tally_get(k, out, NULL))
         return STORE_OK;
+    look = tally_look(k);
     rc = store_read(count_users, &j);
     *out = j.count;
+    if (rc == STORE_OK)
+        tally_set(k, look, j.count);
     return rc;
 }
 

@@ -125,10 +125,11 @@ ADMIN_CMD(user_resources) = {
 static int num_resources(struct cmd_call *c) YIELDS;
 static int num_resources(struct cmd_call *c)
 {
-    struct session_info *s;
-    size_t n;
-    if (user_sessions(c, &s, &n) < 0)
-        return -1;
+    struct error err = ERROR_INIT;
+    struct str user, host;
+    uint64_t n = 0;
+    if (arg_user(c, "user", &user) && arg_host(c, "host", &host) && account_count_user_sessions(user, host, &n, &err) < 0)
+        return cmd_fail_error(c, &err);
     cmd_int(c, (int64_t)n);
     return 0;
 }

@@ -3,6 +3,13 @@
 
 #include "core/account/account.h"
 
+/* "all": any, an absent text. false: no name of a host. */
+static bool named_host(struct cmd_call *c, struct str host, struct str *out)
+{
+    *out = STR_NULL;
+    return str_eq(host, S("all")) || (jid_nameprep(c->arena, host, out) && !str_empty(*out));
+}
+
 /* Sessions on the host ("all": any) whose presence is the given word ("all": any). */
 static int find(struct cmd_call *c, struct str host, struct session_info **out, size_t *n_out) YIELDS;
 static int find(struct cmd_call *c, struct str host, struct session_info **out, size_t *n_out)
@@ -12,7 +19,7 @@ static int find(struct cmd_call *c, struct str host, struct session_info **out, 
     struct session_info *s = NULL;
     size_t n = 0, kept = 0;
     *n_out = 0;
-    if (!str_eq(host, S("all")) && (!jid_nameprep(c->arena, host, &prepared) || str_empty(prepared)))
+    if (!named_host(c, host, &prepared))
         return 0;
     if (account_sessions(c->arena, prepared, &s, &n, &err) < 0)
         return cmd_fail_error(c, &err);
@@ -27,10 +34,18 @@ static int find(struct cmd_call *c, struct str host, struct session_info **out, 
 static int count(struct cmd_call *c, struct str host) YIELDS;
 static int count(struct cmd_call *c, struct str host)
 {
-    struct session_info *s;
-    size_t n;
-    if (find(c, host, &s, &n) < 0)
-        return -1;
+    struct error err = ERROR_INIT;
+    struct str wanted = arg_str(c, "status"), prepared = STR_NULL;
+    uint64_t n = 0;
+    int rc = 0;
+    if (!named_host(c, host, &prepared))
+        rc = 0;
+    else if (str_eq(wanted, S("all")))
+        rc = account_count_sessions(prepared, &n, &err);
+    else
+        rc = account_count_showing(prepared, wanted, &n, &err);
+    if (rc < 0)
+        return cmd_fail_error(c, &err);
     cmd_int(c, (int64_t)n);
     return 0;
 }

@@ -152,18 +152,25 @@ void account_unpin(struct account *a)
 }
 
 /* Counters per host, so that counting never lists. */
-static void count_session(unsigned host, int delta)
+static void count_session(unsigned host, unsigned show, int delta)
 {
     if (host == HOST_NONE)
         return;
     if (host >= table.hosts) {
         size_t n = host + 1u;
-        uint64_t *p = mem_realloc(table.per_host, n * sizeof *p);
+        uint64_t (*p)[SHOW__COUNT] = mem_realloc(table.per_host, n * sizeof *p);
         memset(p + table.hosts, 0, (n - table.hosts) * sizeof *p);
         table.per_host = p;
         table.hosts = n;
     }
-    table.per_host[host] += (uint64_t)(int64_t)delta;
+    table.per_host[host][show] += (uint64_t)(int64_t)delta;
+}
+
+static void set_show(struct session *s, enum show show)
+{
+    count_session(s->account->host, s->show, -1);
+    count_session(s->account->host, show, 1);
+    s->show = (uint8_t)show;
 }
 
 struct session *session_open(unsigned host, struct jid full, struct c2s *owner)
@@ -181,7 +188,7 @@ struct session *session_open(unsigned host, struct jid full, struct c2s *owner)
     memcpy(s->full, text.p, text.n);
     list_push(&a->sessions, &s->link);
     list_push(&table.all, &s->all);
-    count_session(host, 1);
+    count_session(a->host, s->show, 1);
     return s;
 }
 
@@ -199,7 +206,7 @@ static void forget_presence(struct session *s)
 
 static void drop_presence(struct session *s)
 {
-    s->show = SHOW_UNAVAILABLE;
+    set_show(s, SHOW_UNAVAILABLE);
     s->priority = -1;
     forget_presence(s);
 }
@@ -289,7 +296,7 @@ static void go_unavailable(struct session *s, const struct stanza *p, bool was)
 
 void session_restore_presence(struct session *s, const struct stanza *p)
 {
-    s->show = (uint8_t)parse_show(p);
+    set_show(s, parse_show(p));
     s->priority = parse_priority(p);
     s->had_presence = true;
     keep_presence(s, p);
@@ -332,7 +339,7 @@ static void announce_gone(struct session *s, const char *reason)
 static void leave_tables(struct session *s)
 {
     struct account *a = s->account;
-    count_session(a->host, -1);
+    count_session(a->host, s->show, -1);
     list_del(&s->link);
     list_del(&s->all);
     forget_presence(s);
@@ -376,10 +383,21 @@ void session_write(const struct session *s, const struct stanza *st, struct buf 
     xml_write_addressed(out, st->el, TOK_NS_CLIENT, jid_full(st->from), jid_full(own ? session_jid(s) : st->to));
 }
 
+static const char *const show_names[SHOW__COUNT] = {"unavailable", "available", "chat", "away", "xa", "dnd"};
+
 const char *show_name(enum show s)
 {
-    static const char *const names[] = {"unavailable", "available", "chat", "away", "xa", "dnd"};
-    return names[s];
+    return show_names[s];
+}
+
+bool show_of(struct str name, enum show *out)
+{
+    for (unsigned i = 0; i < SHOW__COUNT; i++)
+        if (str_eq(name, str_of(show_names[i]))) {
+            *out = (enum show)i;
+            return true;
+        }
+    return false;
 }
 
 void account_config_changed(const struct config *c)
@@ -391,6 +409,6 @@ void account_config_changed(const struct config *c)
         const struct vhost *h = config_host(c, jid_host(account_jid(a)));
         a->host = h ? h->index : HOST_NONE; /* its streams are being ended (core/c2s/c2s.c) */
         LIST_EACH(it, &a->sessions)
-            count_session(a->host, 1);
+            count_session(a->host, LIST_ENTRY(it, struct session, link)->show, 1);
     }
 }

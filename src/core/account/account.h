@@ -27,6 +27,10 @@ int account_user_sessions(struct arena *a, struct str user, struct str host, str
                           struct error *err) YIELDS;
 /* Counting does not list. host absent: all. */
 int account_count_sessions(struct str host, uint64_t *out, struct error *err) YIELDS;
+/* The same for the sessions with a word of struct session_info.show; none for any other word. */
+int account_count_showing(struct str host, struct str show, uint64_t *out, struct error *err) YIELDS;
+/* How many sessions an account has. */
+int account_count_user_sessions(struct str user, struct str host, uint64_t *out, struct error *err) YIELDS;
 
 enum kick_kind {
     KICK_ADMIN,   /* kick_user: policy-violation, "has been kicked" */

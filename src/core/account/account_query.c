@@ -116,33 +116,51 @@ int account_sessions(struct arena *a, struct str host, struct session_info **out
 
 /* --- counting --- */
 
+struct counting {
+    struct str host;
+    unsigned show, end; /* from and up to, not included */
+};
+
 static int count_host(void *arg, void *slot, struct error *err)
 {
-    const struct str *host = arg;
+    const struct counting *c = arg;
     const struct session_table *t = session_table_self();
-    const struct vhost *h = host->n ? config_host(config_current(), *host) : NULL;
+    const struct vhost *h = c->host.n ? config_host(config_current(), c->host) : NULL;
     uint64_t *n = slot;
     (void)err;
     for (size_t i = 0; i < t->hosts; i++)
-        if (!host->n || (h && h->index == i))
-            *n += t->per_host[i];
+        for (unsigned s = c->show; s < c->end && (!c->host.n || (h && h->index == i)); s++)
+            *n += t->per_host[i][s];
     return 0;
 }
 
-int account_count_sessions(struct str host, uint64_t *out, struct error *err)
+static int count_all(struct str host, unsigned show, unsigned end, uint64_t *out, struct error *err) YIELDS;
+static int count_all(struct str host, unsigned show, unsigned end, uint64_t *out, struct error *err)
 {
     struct arena *g = arena_new();
     void **slots = ARENA_ARRAY(g, void *, shard_count());
     for (unsigned i = 0; i < shard_count(); i++)
         slots[i] = ARENA_NEW(g, uint64_t);
-    struct str *arg = ARENA_NEW(g, struct str);
-    *arg = arena_str(g, host);
+    struct counting *arg = ARENA_NEW(g, struct counting);
+    *arg = (struct counting){arena_str(g, host), show, end};
     int rc = mail_gather(count_host, arg, slots, g, DEADLINE_MS, err);
     *out = 0;
     for (unsigned i = 0; rc == 0 && i < shard_count(); i++)
         *out += *(uint64_t *)slots[i];
     arena_release(&g);
     return rc;
+}
+
+int account_count_sessions(struct str host, uint64_t *out, struct error *err)
+{
+    return count_all(host, 0, SHOW__COUNT, out, err);
+}
+
+int account_count_showing(struct str host, struct str word, uint64_t *out, struct error *err)
+{
+    enum show show;
+    *out = 0;
+    return show_of(word, &show) ? count_all(host, show, show + 1u, out, err) : 0;
 }
 
 /* --- one account --- */
@@ -195,6 +213,27 @@ int account_user_sessions(struct arena *a, struct str user, struct str host, str
     *out = c->listing.items;
     *n_out = c->listing.n;
     return 0;
+}
+
+static int count_account(void *arg, struct error *err)
+{
+    struct account_call *c = arg;
+    struct account *a = account_find(c->user, c->host);
+    (void)err;
+    if (a)
+        LIST_EACH(it, &a->sessions)
+            c->listing.n++;
+    return 0;
+}
+
+int account_count_user_sessions(struct str user, struct str host, uint64_t *out, struct error *err)
+{
+    struct account_call *c = call_new(user, host);
+    struct arena *g = c->arena;
+    int rc = call_home(c, count_account, err);
+    *out = rc == 0 ? c->listing.n : 0;
+    arena_release(&g);
+    return rc;
 }
 
 static void end_session(struct session *s, enum kick_kind kind, struct str reason)

@@ -17,7 +17,7 @@ struct mgmt;
 /* Index of a host that the configuration does not have any more: no modules, not counted. */
 #define HOST_NONE ((unsigned)-1)
 
-enum show { SHOW_UNAVAILABLE, SHOW_AVAILABLE, SHOW_CHAT, SHOW_AWAY, SHOW_XA, SHOW_DND };
+enum show { SHOW_UNAVAILABLE, SHOW_AVAILABLE, SHOW_CHAT, SHOW_AWAY, SHOW_XA, SHOW_DND, SHOW__COUNT };
 
 struct account {
     struct map_node node;
@@ -115,5 +115,7 @@ void session_restore_presence(struct session *s, const struct stanza *p);
  */
 bool session_drain(struct session *s, uint32_t low) YIELDS;
 const char *show_name(enum show s);
+/* false: no such word. */
+bool show_of(struct str name, enum show *out);
 
 #endif

@@ -9,7 +9,7 @@ struct config;
 struct session_table {
     struct map accounts;     /* struct account */
     struct list all;         /* struct session.all, oldest first */
-    uint64_t *per_host;      /* sessions by host index */
+    uint64_t (*per_host)[SHOW__COUNT]; /* sessions by host index and what they show */
     size_t hosts;
 };
 

@@ -1,0 +1,161 @@
+/* Counts that follow the writes, and when they are not known. */
+#include "area.h"
+
+#include "store/account.h"
+#include "store/spool.h"
+#include "store/tally.h"
+#include "store/users.h"
+
+#define NOW 1700000000
+
+static uint64_t known(struct tally_key k)
+{
+    uint64_t n;
+
+    return tally_get(k, &n, NULL) ? n : UINT64_MAX;
+}
+
+static struct tally_key fresh(void)
+{
+    tally_reset(true);
+    return tally_key(TALLY_SPOOL, HOST, S("ann"));
+}
+
+static void follows(void **state)
+{
+    struct tally_key k = fresh();
+
+    CHECK(known(k) == UINT64_MAX);
+    tally_set(k, tally_look(k), 7);
+    CHECK_INT(known(k), 7);
+    CHECK(known(tally_key(TALLY_SPOOL, OTHER, S("ann"))) == UINT64_MAX);
+    CHECK(known(tally_key(TALLY_USERS, HOST, S("ann"))) == UINT64_MAX);
+    tally_begin(k);
+    CHECK_INT(known(k), 7);
+    tally_end(k, STORE_OK, 3);
+    CHECK_INT(known(k), 10);
+    tally_begin(k);
+    tally_end(k, STORE_UNAVAILABLE, 1);
+    CHECK_INT(known(k), 10);
+    tally_begin(k);
+    tally_end(k, STORE_UNCERTAIN, 1);
+    CHECK(known(k) == UINT64_MAX);
+}
+
+/* A write between looking and setting, around either of them, or of somebody who does not say whose it is. */
+static void crossed(void **state)
+{
+    struct tally_key k = fresh();
+    uint64_t look = tally_look(k);
+
+    tally_begin(k);
+    tally_set(k, look, 1);
+    CHECK(known(k) == UINT64_MAX);
+    look = tally_look(k);
+    tally_set(k, look, 1);
+    CHECK(known(k) == UINT64_MAX);
+    tally_end(k, STORE_OK, 1);
+    tally_set(k, look, 1);
+    CHECK(known(k) == UINT64_MAX);
+    look = tally_look(k);
+    tally_begin_all(TALLY_SPOOL);
+    tally_set(k, look, 1);
+    CHECK(known(k) == UINT64_MAX);
+    tally_end_all(TALLY_SPOOL);
+    tally_set(k, look, 1);
+    CHECK(known(k) == UINT64_MAX);
+    look = tally_look(k);
+    tally_forget(k);
+    tally_set(k, look, 1);
+    CHECK(known(k) == UINT64_MAX);
+    tally_set(k, tally_look(k), 1);
+    CHECK_INT(known(k), 1);
+}
+
+static void check_spool(struct str user, const char *sql)
+{
+    uint64_t n;
+
+    CHECK_INT(spool_count(HOST, user, &n), STORE_OK);
+    CHECK_INT(n, raw_int(sql));
+}
+#define SPOOL_OF(name) check_spool(S(name), "SELECT count(*) FROM spool WHERE username = '" name "'")
+
+static bool first_two(const struct spool_message *m, void *arg)
+{
+    int64_t *ids = arg;
+
+    ids[0] = ids[1];
+    ids[1] = m->id;
+    return ids[0] == 0;
+}
+
+/* Whatever writes to it, the count is that of the table. */
+static void messages(void *arg)
+{
+    int64_t ids[2] = {0, 0};
+    uint64_t n;
+    struct spool_sweep sweep = {.host = HOST};
+
+    SPOOL_OF("ann");
+    for (int i = 0; i < 6; i++)
+        CHECK_INT(spool_add(HOST, S("ann"), S("<m/>"), NOW, 6), STORE_OK);
+    CHECK_INT(spool_add(HOST, S("ann"), S("<m/>"), NOW, 6), STORE_LIMIT);
+    CHECK_INT(spool_add(HOST, S("bob"), S("<m/>"), NOW, 0), STORE_OK);
+    SPOOL_OF("ann");
+    SPOOL_OF("bob");
+    CHECK_INT(spool_each(HOST, S("ann"), 0, first_two, ids), STORE_OK);
+    CHECK_INT(spool_remove_upto(HOST, S("ann"), ids[0], &n), STORE_OK);
+    SPOOL_OF("ann");
+    CHECK_INT(spool_remove(HOST, S("ann"), &ids[1], 1, &n), STORE_OK);
+    SPOOL_OF("ann");
+    CHECK_INT(account_remove(HOST, S("ann"), NULL), STORE_OK);
+    SPOOL_OF("ann");
+    while (!sweep.done)
+        CHECK_INT(spool_sweep(&sweep, 0), STORE_OK);
+    SPOOL_OF("bob");
+    CHECK_INT(spool_add(HOST, S("bob"), S("<m/>"), NOW, 0), STORE_OK);
+    SPOOL_OF("bob");
+    CHECK_INT(spool_remove_all(HOST, S("bob"), &n), STORE_OK);
+    SPOOL_OF("bob");
+}
+
+static void check_users(void)
+{
+    uint64_t n;
+
+    CHECK_INT(users_count(HOST, &n), STORE_OK);
+    CHECK_INT(n, raw_int("SELECT count(DISTINCT username) FROM users"));
+}
+
+static void accounts(void *arg)
+{
+    struct user_creds creds = {.has_plain = true, .plain = S("secret")};
+
+    check_users();
+    CHECK_INT(users_add(HOST, S("ann"), &creds), STORE_OK);
+    CHECK_INT(users_add(HOST, S("bob"), &creds), STORE_OK);
+    CHECK_INT(users_add(HOST, S("cid"), &creds), STORE_OK);
+    CHECK_INT(users_add(HOST, S("ann"), &creds), STORE_CONFLICT);
+    check_users();
+    CHECK_INT(users_set(HOST, S("bob"), &creds), STORE_OK);
+    check_users();
+    CHECK_INT(account_remove(HOST, S("bob"), NULL), STORE_OK);
+    CHECK_INT(account_remove(HOST, S("bob"), NULL), STORE_NONE);
+    check_users();
+}
+
+/* In the default schema the same rows are those of every host. */
+static void hosts(void *arg)
+{
+    uint64_t n;
+
+    CHECK_INT(spool_count(OTHER, S("ann"), &n), STORE_OK);
+    CHECK_INT(n, 0);
+    CHECK_INT(spool_add(HOST, S("ann"), S("<m/>"), NOW, 0), STORE_OK);
+    CHECK_INT(spool_count(OTHER, S("ann"), &n), STORE_OK);
+    CHECK_INT(n, multihost ? 0 : 1);
+}
+
+AREA_TESTS(messages, accounts, hosts)
+AREA_MAIN(cmocka_unit_test(follows), cmocka_unit_test(crossed))
