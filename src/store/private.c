@@ -2,6 +2,7 @@
 #include "store/private.h"
 
 #include "store/rows.h"
+#include "store/tally.h"
 
 static bool read_element(const struct sql_query *q, struct rows *r, void *row_out)
 {
@@ -13,8 +14,16 @@ static bool read_element(const struct sql_query *q, struct rows *r, void *row_ou
 enum store_rc private_get(struct arena *a, struct str host, struct str user, struct str ns, struct str *xml_out)
 {
     struct rows r = ROWS(struct str, STMT_private_get, read_str, V_STR(host), V_STR(user), V_STR(ns));
+    struct tally_key k = tally_key_of(TALLY_PRIVATE, host, user, ns);
+    uint64_t look = tally_look(k), n;
+    enum store_rc rc;
 
-    return rows_one(a, &r, xml_out);
+    if (tally_get(k, &n, NULL))
+        return STORE_NONE;
+    rc = rows_one(a, &r, xml_out);
+    if (rc == STORE_NONE)
+        tally_set(k, look, 0);
+    return rc;
 }
 
 enum store_rc private_list(struct arena *a, struct str host, struct str user, struct private_element **out, size_t *n_out)
@@ -40,16 +49,26 @@ static enum store_rc set_all(struct sql_conn *c, void *arg)
     return rc;
 }
 
+static void forget(const struct set *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        tally_forget(tally_key_of(TALLY_PRIVATE, s->host, s->user, s->e[i].ns));
+}
+
 enum store_rc private_set(struct str host, struct str user, const struct private_element *e, size_t n)
 {
     struct set s = {host, user, e, n};
+    enum store_rc rc;
 
     if (!owner_ok(host, user))
         return STORE_REFUSED;
     for (size_t i = 0; i < n; i++)
         if (!store_text_ok(e[i].ns) || !store_text_ok(e[i].xml))
             return STORE_REFUSED;
-    return store_write(set_all, &s);
+    forget(&s);
+    rc = store_write(set_all, &s);
+    forget(&s);
+    return rc;
 }
 
 static enum store_rc none_for_refused(enum store_rc rc)

@@ -26,6 +26,14 @@ struct tally_key tally_key(enum tally_kind kind, struct str host, struct str use
     return (struct tally_key){kind, (hosts_apart ? hash_str(host) * 0x9E3779B97F4A7C15u : 0) ^ hash_str(user)};
 }
 
+struct tally_key tally_key_of(enum tally_kind kind, struct str host, struct str user, struct str what)
+{
+    struct tally_key k = tally_key(kind, host, user);
+
+    k.hash ^= hash_str(what) * 0xD6E8FEB86659FD93u;
+    return k;
+}
+
 static struct place *place_of(struct tally_key k)
 {
     return &places[k.kind][k.hash % PLACES];

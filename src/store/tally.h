@@ -12,7 +12,12 @@
 #include "base/str.h"
 #include "store/store.h"
 
-enum tally_kind { TALLY_USERS, TALLY_SPOOL, TALLY__COUNT };
+enum tally_kind {
+    TALLY_USERS,
+    TALLY_SPOOL,
+    TALLY_PRIVATE, /* of one namespace: known only where there is nothing; every login looks for a ban there */
+    TALLY__COUNT
+};
 
 struct tally_key {
     enum tally_kind kind;
@@ -21,6 +26,8 @@ struct tally_key {
 
 /* user absent: of the host. */
 struct tally_key tally_key(enum tally_kind kind, struct str host, struct str user);
+/* One of several things of the user. */
+struct tally_key tally_key_of(enum tally_kind kind, struct str host, struct str user, struct str what);
 /* false: not known. under_way_out: writes that were announced and have not ended; may be NULL. */
 bool tally_get(struct tally_key k, uint64_t *n_out, unsigned *under_way_out);
 /* Before counting; what it gives goes to tally_set with the count. */

@@ -250,7 +250,13 @@ enum store_rc users_set(struct str host, struct str user, const struct user_cred
 
 enum store_rc users_set_with(struct str host, struct str user, const struct user_creds *c, const struct private_element *with)
 {
-    return write_creds(change_user, &(struct user_job){.host = host, .user = user, .creds = c, .with = with});
+    struct tally_key k = tally_key_of(TALLY_PRIVATE, host, user, with ? with->ns : S(""));
+    enum store_rc rc;
+
+    tally_forget(k);
+    rc = write_creds(change_user, &(struct user_job){.host = host, .user = user, .creds = c, .with = with});
+    tally_forget(k);
+    return rc;
 }
 
 struct keys_job {

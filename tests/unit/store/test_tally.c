@@ -2,6 +2,7 @@
 #include "area.h"
 
 #include "store/account.h"
+#include "store/private.h"
 #include "store/spool.h"
 #include "store/tally.h"
 #include "store/users.h"
@@ -145,6 +146,29 @@ static void accounts(void *arg)
     check_users();
 }
 
+/* What is known to be absent comes into sight with whoever writes it. */
+static void elements(void *arg)
+{
+    struct user_creds creds = {.has_plain = true, .plain = S("secret")};
+    struct private_element e = {S("x:y"), S("<x/>")}, other = {S("o:p"), S("<o/>")};
+    struct arena *a = arena_new();
+    struct str xml;
+
+    CHECK_INT(users_add(HOST, S("ann"), &creds), STORE_OK);
+    for (int i = 0; i < 2; i++)
+        CHECK_INT(private_get(a, HOST, S("ann"), e.ns, &xml), STORE_NONE);
+    CHECK_INT(private_set(HOST, S("ann"), &other, 1), STORE_OK);
+    CHECK_INT(private_get(a, HOST, S("ann"), e.ns, &xml), STORE_NONE);
+    CHECK_INT(private_set(HOST, S("ann"), &e, 1), STORE_OK);
+    CHECK_INT(private_get(a, HOST, S("ann"), e.ns, &xml), STORE_OK);
+    CHECK_INT(private_remove(HOST, S("ann"), e.ns), STORE_OK);
+    CHECK_INT(private_get(a, HOST, S("ann"), e.ns, &xml), STORE_NONE);
+    CHECK_INT(users_set_with(HOST, S("ann"), &creds, &e), STORE_OK);
+    CHECK_INT(private_get(a, HOST, S("ann"), e.ns, &xml), STORE_OK);
+    CHECK_INT(private_get(a, HOST, S("ann"), other.ns, &xml), STORE_OK);
+    arena_release(&a);
+}
+
 /* In the default schema the same rows are those of every host. */
 static void hosts(void *arg)
 {
@@ -157,5 +181,5 @@ static void hosts(void *arg)
     CHECK_INT(n, multihost ? 0 : 1);
 }
 
-AREA_TESTS(messages, accounts, hosts)
+AREA_TESTS(messages, accounts, elements, hosts)
 AREA_MAIN(cmocka_unit_test(follows), cmocka_unit_test(crossed))
