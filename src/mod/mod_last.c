@@ -47,6 +47,22 @@ static void answer_offline(struct iq *iq)
     }
 }
 
+static bool is_available(const struct account *a, const struct session *but)
+{
+    LIST_EACH(it, &a->sessions) {
+        const struct session *x = LIST_ENTRY(it, struct session, link);
+        if (x != but && session_available(x))
+            return true;
+    }
+    return false;
+}
+
+/* A session that shows itself to nobody is a secret (§6): its account was last seen when one that did went. */
+static bool is_online(const struct account *a, struct jid asking)
+{
+    return is_available(a, NULL) || (!list_empty(&a->sessions) && jid_bare_eq(account_jid(a), asking));
+}
+
 static void on_account(struct iq *iq) YIELDS;
 static void on_account(struct iq *iq)
 {
@@ -55,19 +71,25 @@ static void on_account(struct iq *iq)
     struct account *a = account_pin(iq->host, iq->stanza->to);
     if (!account_shows_presence_to(a, iq->stanza->from))
         iq_error(iq, ERR_SUBSCRIPTION_REQUIRED, "Not subscribed");
-    else if (!list_empty(&a->sessions))
+    else if (is_online(a, iq->stanza->from))
         answer(iq, 0, STR_NULL);
     else
         answer_offline(iq);
     account_unpin(a);
 }
 
-/* Going offline, with the words of the unavailable presence (none when the server speaks for a lost session). */
+/*
+ * Going offline, with the words of the unavailable presence (none when the server speaks for a lost session). Coming online, too:
+ * after kill -9 or a power cut nobody goes offline, and an account that was in use all year must not look a year old to
+ * delete_old_users.
+ */
 static enum hook_verdict on_presence(struct presence_event *e)
 {
+    struct jid j = session_jid(e->session);
+    if (!e->was_available && e->available && !is_available(e->session->account, e->session))
+        last_set_later(jid_host(j), jid_user(j), (int64_t)clock_wall_s(), STR_NULL);
     if (!e->was_available || e->available || e->session->orphan)
         return HOOK_PASS;
-    struct jid j = session_jid(e->session);
     struct xml_el *status = xml_child(e->presence->el, TOK_status, TOK_NS_CLIENT);
     last_set_later(jid_host(j), jid_user(j), (int64_t)clock_wall_s(),
                    status ? xml_text_of(e->presence->arena, status) : STR_NULL);

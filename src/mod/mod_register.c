@@ -200,12 +200,18 @@ static struct str field(struct request *r, enum token name)
     return submitted ? dataform_value(&form, token_str(name)) : STR_NULL;
 }
 
+/* COMPAT(ejabberd): in these words, and for another password of the own account in those. */
+static bool refuse_password(struct request *r)
+{
+    return refuse(r, jid_present(r->from) ? ERR_NOT_ALLOWED : ERR_NOT_ACCEPTABLE, "The password contains unacceptable characters");
+}
+
 static bool from_store(struct request *r, const struct error *err)
 {
     switch (err->code) {
     case ERR_CONFLICT: return refuse(r, ERR_CONFLICT, "User already exists");
-    case ERR_NOT_ACCEPTABLE: return refuse(r, ERR_NOT_ALLOWED, "The password contains unacceptable characters");
-    case ERR_JID_MALFORMED: return refuse(r, ERR_JID_MALFORMED, NULL);
+    case ERR_NOT_ACCEPTABLE: return refuse_password(r);
+    case ERR_JID_MALFORMED: return refuse(r, ERR_JID_MALFORMED, "Malformed username");
     case ERR_NOT_FOUND: return refuse(r, ERR_NOT_FOUND, NULL);
     case ERR_NOT_ALLOWED: return refuse(r, ERR_NOT_ALLOWED, NULL);
     default: return refuse(r, ERR_UNAVAILABLE, "Database failure");
@@ -224,7 +230,7 @@ static bool register_account(struct request *r, struct str user, struct str pass
         (jid_present(r->from) && !access_allowed(host_of(r), opt_node(o, "access_from"), &sender)))
         return refuse(r, ERR_FORBIDDEN, denied);
     if (!password.n)
-        return refuse(r, ERR_NOT_ALLOWED, "The password contains unacceptable characters");
+        return refuse_password(r);
     if (!strong_enough(r, o, password))
         return false;
     /* A name that is taken does not use up the visit: the client asks for another one. */
@@ -246,7 +252,7 @@ static bool change_password(struct request *r, struct str password)
     const struct options *o = module_options(r->host, &mod_register);
     struct error err = ERROR_INIT;
     if (!password.n)
-        return refuse(r, ERR_NOT_ALLOWED, "The password contains unacceptable characters");
+        return refuse_password(r);
     if (!strong_enough(r, o, password))
         return false;
     if (auth_set_password(jid_host(r->from), jid_user(r->from), password, &err) != 0)
@@ -288,7 +294,7 @@ static bool change(struct request *r)
     if (!name.p || !password.p)
         return refuse(r, ERR_BAD_REQUEST, name.p ? "Missing <password/> element" : "Missing <username/> element");
     if (!jid_nodeprep(r->arena, name, &user) || !user.n || user.n > JID_PART_MAX)
-        return refuse(r, ERR_JID_MALFORMED, NULL);
+        return refuse(r, ERR_JID_MALFORMED, "Malformed username");
     if (is_own_host(r) && str_eq(user, jid_user(r->from)))
         return change_password(r, password);
     return register_account(r, user, password);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "store/db.h"
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,6 +14,9 @@ struct last_job {
     struct str host, user, status;
     int64_t seconds;
 };
+
+/* Writes that nobody waits for and that are not done: who reads meanwhile reads behind them. */
+static atomic_uint under_way;
 
 static enum store_rc read_row(struct sql_conn *c, void *arg)
 {
@@ -40,7 +44,7 @@ enum store_rc last_get(struct arena *a, struct str host, struct str user, int64_
         return STORE_NONE;
     /* The caller's arena may be in use by other fibers of its shard meanwhile: the reader thread gets one of its own. */
     j.a = arena_new();
-    rc = store_read(read_row, &j);
+    rc = atomic_load(&under_way) ? store_write(read_row, &j) : store_read(read_row, &j);
     if (rc == STORE_OK) {
         *seconds_out = j.seconds;
         *status_out = arena_str(a, j.status);
@@ -86,6 +90,12 @@ static struct str append(char **at, struct str s)
     return copy;
 }
 
+static void set_later_done(void *job)
+{
+    atomic_fetch_sub(&under_way, 1);
+    free(job);
+}
+
 void last_set_later(struct str host, struct str user, int64_t seconds, struct str status)
 {
     struct last_job *j, borrowed = {.host = host, .user = user, .status = status};
@@ -101,7 +111,8 @@ void last_set_later(struct str host, struct str user, int64_t seconds, struct st
     j->host = append(&at, host);
     j->user = append(&at, user);
     j->status = append(&at, status);
-    store_write_later(write_row, j, free, "last activity");
+    atomic_fetch_add(&under_way, 1);
+    store_write_later(write_row, j, set_later_done, "last activity");
 }
 
 static enum store_rc delete_row(struct sql_conn *c, void *arg)

@@ -4,6 +4,7 @@
 
 #include "store/store.h"
 
+/* What is queued counts as written. */
 enum store_rc last_get(struct arena *a, struct str host, struct str user, int64_t *seconds_out, struct str *status_out) YIELDS;
 enum store_rc last_set(struct str host, struct str user, int64_t seconds, struct str status) YIELDS;
 /* Queued in order with other writes, nobody waits (sessions that end); a failure is logged. The strings are copied. */

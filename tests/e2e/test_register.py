@@ -67,7 +67,7 @@ def test_register_with_a_form(server, streams, early):
     ("<username>a b</username><password>Secret-1</password>", ("modify", "jid-malformed")),
     ("<username></username><password>Secret-1</password>", ("modify", "jid-malformed")),
     ("<username>weak</username><password>abcd</password>", ("modify", "not-acceptable")),
-    ("<username>empty</username><password></password>", ("cancel", "not-allowed")),
+    ("<username>empty</username><password></password>", ("modify", "not-acceptable")),
     ("<remove/>", ("auth", "forbidden")),
 ])
 def test_refused(early, inner, error):
