@@ -275,7 +275,7 @@ void c2s_mgmt_resume(struct c2s *c, struct session *s, struct str before, struct
     conn_out_end(c->conn);
     c2s_bound(c);
     resend(m, c);
-    mgmt_row_changed(m);
+    mgmt_is_back(m);
     hook_run_session_resumed(s->account->host, &(struct session_event){.session = s});
 }
 
@@ -312,6 +312,8 @@ struct session *c2s_mgmt_former(struct c2s *c, struct xml_el *el, struct buf *ou
     }
     if (s) {
         cut_former(s);
+        if (s->mgmt->old_ns != old)
+            mgmt_row_changed(s->mgmt);
         s->mgmt->old_ns = old;
     }
     return s;

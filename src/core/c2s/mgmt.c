@@ -30,6 +30,7 @@ struct mgmt *mgmt_new(struct session *s)
     m->refs = 1;
     list_init(&m->windows);
     list_init(&m->dirty);
+    list_init(&m->away);
     timer_setup(&m->timer, NULL);
     rand_token(m->id, MGMT_ID_LEN);
     return m;
@@ -67,6 +68,7 @@ void mgmt_release(struct mgmt **mp)
         return;
     timer_stop(&m->timer);
     list_del(&m->dirty);
+    list_del(&m->away);
     drop_holds(m);
     buf_deinit(&m->queue);
     free(m);
@@ -278,7 +280,7 @@ void mgmt_detach(struct session *s)
     timer_stop(&m->timer);
     timer_setup(&m->timer, on_resume_due);
     timer_arm(&m->timer, m->full ? 0 : (uint64_t)m->resume_s * 1000);
-    mgmt_row_changed(m);
+    mgmt_is_away(m);
 }
 
 void mgmt_sleep(struct mgmt *m)

@@ -43,6 +43,7 @@ struct mgmt {
     struct mgmt_window *window; /* of the stanzas that are coming in; NULL: none since the last */
     struct list windows;     /* closed ones that are not done, oldest first */
     struct list dirty;       /* in the shard's list of what the store has to be told */
+    struct list away;        /* in the shard's list of those that lost their stream a moment ago */
     /* The client is told `handled`; set by the stream, NULL without one. */
     void (*answer)(struct mgmt *m);
     bool old_ns : 1;     /* urn:xmpp:sm:2 */
@@ -56,6 +57,7 @@ struct mgmt {
     bool returned : 1;   /* of the process before, and not resumed yet */
     bool asleep : 1;     /* the server goes down: its time begins anew after the start */
     bool row_due : 1, acked_due : 1;
+    bool told_away : 1;  /* the store knows when it ends */
     char id[MGMT_ID_LEN + 1];
 };
 
@@ -113,6 +115,9 @@ void mgmt_end_shard_stop(void);
 void mgmt_changed(struct mgmt *m);
 /* The presence of the session, or whether it has a stream. */
 void mgmt_row_changed(struct mgmt *m);
+/* It has lost its stream; most come back before the store has to know. And: it has one again. */
+void mgmt_is_away(struct mgmt *m);
+void mgmt_is_back(struct mgmt *m);
 void mgmt_shard_start(void);
 void mgmt_shard_stop(void);
 /* The end of the server: everything to the store. */

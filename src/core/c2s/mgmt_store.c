@@ -19,12 +19,14 @@
 
 #define DELAY_MS 30   /* most acknowledgements come sooner */
 #define RETRY_MS 1000
+#define AWAY_MS 5000  /* who comes back sooner costs no write; a process that dies meanwhile gives it its whole time again */
 #define WRITERS_MAX 64
 #define COME_BACK_S 60
 #define NEVER_S INT64_C(0x7fffffff0000) /* a session that has its stream does not expire */
 
 static _Thread_local struct list dirty;
-static _Thread_local struct timer timer;
+static _Thread_local struct list away;
+static _Thread_local struct timer timer, away_timer;
 static _Thread_local unsigned writers;
 static _Thread_local bool ready, failing;
 
@@ -212,8 +214,38 @@ void mgmt_row_changed(struct mgmt *m)
     mgmt_changed(m);
 }
 
+static void on_away(struct timer *t)
+{
+    (void)t;
+    while (!list_empty(&away)) {
+        struct mgmt *m = LIST_ENTRY(away.next, struct mgmt, away);
+        list_del(&m->away);
+        m->told_away = true;
+        mgmt_row_changed(m);
+    }
+}
+
+void mgmt_is_away(struct mgmt *m)
+{
+    if (!m->kept || m->told_away || m->away.next != &m->away)
+        return;
+    list_push(&away, &m->away);
+    if (!timer_armed(&away_timer))
+        timer_arm(&away_timer, AWAY_MS);
+}
+
+void mgmt_is_back(struct mgmt *m)
+{
+    list_del(&m->away);
+    if (m->told_away)
+        mgmt_row_changed(m);
+    m->told_away = false;
+}
+
 void mgmt_shard_start(void)
 {
+    list_init(&away);
+    timer_setup(&away_timer, on_away);
     list_init(&dirty);
     timer_setup(&timer, on_timer);
     ready = true;
@@ -222,6 +254,7 @@ void mgmt_shard_start(void)
 void mgmt_shard_stop(void)
 {
     mgmt_end_shard_stop();
+    timer_stop(&away_timer);
     ready = false;
 }
 
