@@ -61,6 +61,7 @@ struct contact_walk {
 struct known_event {
     struct jid account;
     bool there;
+    bool stranger; /* its last session has ended; it never was among the registered ones */
 };
 
 struct presence_out_event {

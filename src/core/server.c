@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/account/session_table.h"
+#include "core/account/stranger.h"
 #include "core/auth/auth.h"
 #include "core/auth/auth_method.h"
 #include "core/auth/oauth.h"
@@ -416,7 +417,7 @@ static void start_fiber(void *arg)
     const struct config *c = config_current();
     int64_t max = opt_int(c->global, "max_connections");
     listener_set_total_limit(max == OPT_INFINITY ? 0 : (unsigned)max);
-    if (mgmt_restore(&e) != 0 || listeners_apply(c, &e) != 0 || hooks.started(&e) != 0) {
+    if (stranger_start(&e) != 0 || mgmt_restore(&e) != 0 || listeners_apply(c, &e) != 0 || hooks.started(&e) != 0) {
         *out = e;
         ending = SERVER_STOP;
         rt_stop();

@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "core/module/module.h"
+#include "rt/mailbox.h"
+#include "rt/shard.h"
 
 #include <stdlib.h>
 
@@ -89,6 +91,35 @@ static bool is_active_somewhere(struct jid owner, struct str name)
 static enum hook_verdict on_closed(struct session_event *e)
 {
     active_end(session_jid(e->session));
+    return HOOK_PASS;
+}
+
+/* An account that was removed: whoever is given its name later has no lists. */
+struct removed {
+    struct msg m;
+    size_t n;
+    char bare[];
+};
+
+static void on_removed(struct msg *m)
+{
+    struct removed *r = CONTAINER_OF(m, struct removed, m);
+    const char *at = memchr(r->bare, '@', r->n);
+    size_t user = at ? (size_t)(at - r->bare) : 0;
+    privacy_forget((struct jid){r->bare, (uint16_t)user, (uint16_t)(r->n - user - (at != NULL)), 0});
+    free(r);
+}
+
+static enum hook_verdict on_known(struct known_event *e) YIELDS;
+static enum hook_verdict on_known(struct known_event *e)
+{
+    struct str bare = jid_bare(e->account);
+    if (e->there)
+        return HOOK_PASS;
+    struct removed *r = mem_zalloc(sizeof *r + bare.n);
+    *r = (struct removed){.m.fn = on_removed, .n = bare.n};
+    memcpy(r->bare, bare.p, bare.n);
+    mail_post(shard_of(jid_home_hash(e->account)), &r->m);
     return HOOK_PASS;
 }
 
@@ -502,8 +533,8 @@ static void on_stop(unsigned host)
 static const char *const features[] = {"jabber:iq:privacy", NULL};
 static const struct iq_entry iqs[] = {{IQ_TO_ACCOUNT, TOK_NS_PRIVACY, true, on_iq}, {0}};
 static const struct hook_entry hooks[] = {
-    ON(session_closed, STATE, on_closed), ON(stanza_sent, FILTER, on_sent), ON(stanza_received, FILTER, on_received),
-    ON(presence_out, FILTER, on_presence_out), {0}};
+    ON(account_known, STATE, on_known), ON(session_closed, STATE, on_closed), ON(stanza_sent, FILTER, on_sent),
+    ON(stanza_received, FILTER, on_received), ON(presence_out, FILTER, on_presence_out), {0}};
 
 MODULE(mod_privacy) = {
     .name = "mod_privacy", .xep = "XEP-0016 1.7", .features = features, .iqs = iqs, .hooks = hooks, .stop = on_stop};

@@ -726,6 +726,8 @@ static void end_memberships(struct jid account)
 static enum hook_verdict on_known(struct known_event *e) YIELDS;
 static enum hook_verdict on_known(struct known_event *e)
 {
+    if (e->stranger)
+        return HOOK_PASS;
     struct arena *a = arena_new();
     struct known *k = ARENA_NEW(a, struct known);
     *k = (struct known){{.fn = on_known_message}, a, arena_str(a, jid_host(e->account)), arena_str(a, jid_bare(e->account))};

@@ -1,4 +1,4 @@
-/* Removal of an account from all tables. A new area adds its statements to the list. Suspends: account_remove. */
+/* Removal of an account from all tables. A new area adds its statements to the list. Suspends: everything public. */
 #include "store/account.h"
 
 #include "store/rows.h"
@@ -9,6 +9,7 @@ static const enum sql_stmt_id by_name[] = {
     STMT_users_delete, STMT_last_delete, STMT_roster_delete_all, STMT_roster_groups_delete_all, STMT_roster_version_delete,
     STMT_spool_delete_all, STMT_vcard_delete, STMT_vcard_search_delete, STMT_private_delete_all, STMT_privacy_data_delete_all,
     STMT_privacy_delete_all, STMT_privacy_default_delete, STMT_sm_stanza_forget, STMT_sm_forget, STMT_fast_forget,
+    STMT_stranger_forget,
 };
 
 struct removal {
@@ -69,4 +70,50 @@ enum store_rc account_remove(struct str host, struct str user, int64_t *tokens_o
     if (tokens_out)
         *tokens_out = r.tokens;
     return rc;
+}
+
+/* --- strangers --- */
+
+#define STRANGERS_AT_ONCE 64
+
+enum store_rc stranger_add(struct str host, struct str user)
+{
+    return owner_ok(host, user) ? ops_write(OPS(SQL_OP(STMT_stranger_add, V_STR(host), V_STR(user))), NULL) : STORE_REFUSED;
+}
+
+static enum store_rc read_some(struct sql_conn *c, struct arena *a, struct removal out[STRANGERS_AT_ONCE], size_t *n_out)
+{
+    struct sql_query q;
+    sql_start(c, STMT_stranger_some, SQL_ARGS(V_INT(STRANGERS_AT_ONCE)), &q);
+    for (*n_out = 0; *n_out < STRANGERS_AT_ONCE && sql_next(&q); ++*n_out) {
+        struct str host = arena_str(a, sql_text(&q, 0)), user = arena_str(a, sql_text(&q, 1));
+        out[*n_out] = (struct removal){host, user, arena_printf(a, "%.*s@%.*s", STR_ARG(user), STR_ARG(host)), 0};
+    }
+    return sql_end(&q);
+}
+
+static enum store_rc remove_some(struct sql_conn *c, void *arg)
+{
+    struct removal some[STRANGERS_AT_ONCE];
+    struct arena *a = arena_new();
+    size_t n = 0;
+    enum store_rc rc = read_some(c, a, some, &n);
+    for (size_t i = 0; rc == STORE_OK && i < n; i++)
+        rc = remove_rows(c, &some[i]);
+    arena_release(&a);
+    *(size_t *)arg = n;
+    return rc;
+}
+
+enum store_rc stranger_remove_all(uint64_t *removed_out)
+{
+    size_t n = STRANGERS_AT_ONCE;
+    *removed_out = 0;
+    while (n == STRANGERS_AT_ONCE) {
+        enum store_rc rc = store_write(remove_some, &n);
+        if (rc != STORE_OK)
+            return rc;
+        *removed_out += n;
+    }
+    return STORE_OK;
 }

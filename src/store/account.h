@@ -12,4 +12,12 @@
  */
 enum store_rc account_remove(struct str host, struct str user, int64_t *tokens_out) YIELDS;
 
+/*
+ * Names under which strangers are online (auth_method anonymous): this server's own table `cj_stranger`. account_remove takes a
+ * name out of it; what is in it at the start belongs to nobody any more.
+ */
+enum store_rc stranger_add(struct str host, struct str user) YIELDS;
+/* account_remove for all of them, some in each transaction. */
+enum store_rc stranger_remove_all(uint64_t *removed_out) YIELDS;
+
 #endif

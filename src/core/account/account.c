@@ -10,6 +10,7 @@
 #include "core/account/presence.h"
 #include "core/account/roster.h"
 #include "core/account/session_table.h"
+#include "core/account/stranger.h"
 #include "core/c2s/c2s.h"
 #include "core/c2s/mgmt.h"
 #include "core/module/module.h"
@@ -360,10 +361,13 @@ void session_close(struct session **sp, const char *reason)
     if (s->show != SHOW_UNAVAILABLE || s->directed)
         announce_gone(s, reason);
     struct mgmt *m = s->mgmt;
-    unsigned host = s->account->host;
+    struct account *a = s->account;
+    unsigned host = a->host;
+    a->pins++;
     leave_tables(s);
     if (m)
         mgmt_end(&m, host);
+    stranger_settle(a);
 }
 
 void session_send(struct session *s, const struct stanza *st)

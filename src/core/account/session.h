@@ -26,6 +26,8 @@ struct account {
     uint32_t inbox_n;
     uint32_t pins;             /* who keeps it besides its sessions */
     struct account_roster *roster; /* core/account/roster.h; NULL: not needed yet */
+    bool stranger;             /* core/account/stranger.h: goes with its last session */
+    bool erasing;              /* it is going */
     bool receiving;            /* a fiber is at work on a stanza for it: later ones wait */
     bool some_deaf;            /* session.deaf of one of them */
     unsigned host;             /* index in the configuration */

@@ -29,6 +29,7 @@ struct op {
     enum scram_hash hash;
     struct scram_keys keys;
     bool login; /* of a client, not of a caller of the API */
+    bool stranger; /* out: let in as nobody's name */
     bool exists;
 };
 
@@ -66,6 +67,7 @@ static struct op *op_dup(struct arena *a, const struct op *o)
 static void take_results(struct op *o, const struct op *from)
 {
     o->exists = from->exists;
+    o->stranger = from->stranger;
     if (!from->keys.iterations)
         return;
     o->keys = from->keys;
@@ -239,8 +241,8 @@ static bool takes_part(const struct op *o, const struct turn *t, size_t i, bool 
     return !tokens || b == &auth_jwt;
 }
 
-static int check_in_order(const struct op *o, struct turn *t, struct error *err) YIELDS;
-static int check_in_order(const struct op *o, struct turn *t, struct error *err)
+static int check_in_order(struct op *o, struct turn *t, struct error *err) YIELDS;
+static int check_in_order(struct op *o, struct turn *t, struct error *err)
 {
     struct error worst = ERROR_INIT;
     bool tokens = tokens_only(t);
@@ -249,8 +251,11 @@ static int check_in_order(const struct op *o, struct turn *t, struct error *err)
         struct error one = ERROR_INIT;
         if (!takes_part(o, t, i, tokens))
             continue;
-        if ((t->methods->list[i].backend != &auth_anonymous || nobody_has(t, &one) == 0) && check_by(t, i, &one) == 0)
+        bool stranger = t->methods->list[i].backend == &auth_anonymous;
+        if ((!stranger || nobody_has(t, &one) == 0) && check_by(t, i, &one) == 0) {
+            o->stranger = stranger;
             return 0;
+        }
         remember(&worst, &one);
     }
     return worst.code ? err_set(err, worst.code, "%s", worst.text) : no_account(err);
@@ -286,11 +291,13 @@ int auth_check_password(struct str host, struct str user, struct str password, s
     return check_password(&o, err);
 }
 
-int auth_check_login(struct str host, struct str user, struct str password, struct error *err)
+int auth_check_login(struct str host, struct str user, struct str password, bool *stranger_out, struct error *err)
 {
     struct op o = {.host = host, .user = user, .password = password, .login = true};
+    int rc = check_password(&o, err);
 
-    return check_password(&o, err);
+    *stranger_out = rc == 0 && o.stranger;
+    return rc;
 }
 
 /* --- SCRAM --- */

@@ -24,7 +24,7 @@ int auth_check_password(struct str host, struct str user, struct str password, s
  * The same for a client that opens a session: where the host lets strangers in (anonymous_protocol login_anon), a name that
  * nobody has needs no password. Callers of the API are never strangers.
  */
-int auth_check_login(struct str host, struct str user, struct str password, struct error *err) YIELDS;
+int auth_check_login(struct str host, struct str user, struct str password, bool *stranger_out, struct error *err) YIELDS;
 /*
  * Credentials for a SCRAM exchange with this hash: stored keys, or derived on the spot from a plain password. ERR_NOT_FOUND
  * when there is no such user or no usable form (the caller goes on with scram_fake_keys). Copied into a.

@@ -10,7 +10,7 @@
 static bool online(const struct auth_ask *q)
 {
     struct account *a = account_find(q->user, q->host);
-    return a && !list_empty(&a->sessions);
+    return a && (!list_empty(&a->sessions) || a->erasing);
 }
 
 static int check(const struct auth_ask *q, struct error *err)

@@ -232,7 +232,7 @@ static void plain(struct c2s *c, struct str msg)
         fail_login(c, user, SASL_INVALID_AUTHZID);
     else if (refuse_banned(c, user))
         return;
-    else if (auth_check_login(c->login->host, user, p.password, &err) == 0)
+    else if (auth_check_login(c->login->host, user, p.password, &c->login->stranger, &err) == 0)
         succeed(c, user, STR_NULL);
     else
         fail_login(c, user, failure_of(&err));
@@ -248,6 +248,7 @@ static void anonymous(struct c2s *c)
 {
     char name[ANONYMOUS_NAME + 1];
     rand_token(name, ANONYMOUS_NAME);
+    c->login->stranger = true;
     succeed(c, arena_str(c->login->arena, str_n(name, ANONYMOUS_NAME)), STR_NULL);
 }
 

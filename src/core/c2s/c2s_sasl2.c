@@ -6,6 +6,7 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "core/account/stranger.h"
 #include "core/c2s/c2s_stream.h"
 #include "core/c2s/mgmt.h"
 #include "core/cookie.h"
@@ -200,8 +201,19 @@ static void write_bound_features(const struct c2s *c, struct buf *b)
     buf_add_str(b, S("</stream:features>"));
 }
 
+static void enter_known(struct c2s *c, struct xml_el *request, struct str failed) YIELDS;
 static void enter(struct c2s *c, struct xml_el *request, struct str failed) YIELDS;
 static void enter(struct c2s *c, struct xml_el *request, struct str failed)
+{
+    struct account *stranger;
+    if (!c2s_note_stranger(c, &stranger))
+        return;
+    enter_known(c, request, failed);
+    if (stranger)
+        stranger_settle(stranger);
+}
+
+static void enter_known(struct c2s *c, struct xml_el *request, struct str failed)
 {
     struct buf head = BUF_INIT;
     struct jid full;

@@ -7,6 +7,7 @@
 #include "core/account/presence.h"
 #include "core/account/roster.h"
 #include "core/account/subscribe.h"
+#include "core/account/stranger.h"
 #include "core/c2s/c2s_stream.h"
 #include "core/c2s/mgmt.h"
 #include "core/config/access.h"
@@ -326,8 +327,34 @@ bool c2s_bind_resource(struct c2s *c, struct str resource, struct jid *full_out)
     return true;
 }
 
+bool c2s_note_stranger(struct c2s *c, struct account **out)
+{
+    *out = NULL;
+    if (!c->login->stranger)
+        return true;
+    *out = stranger_begin(c->host, jid_join(c->login->arena, c->login->user, c2s_vhost(c)->name, STR_NULL));
+    if (*out && c->state == C2S_BIND)
+        return true;
+    if (*out)
+        stranger_settle(*out);
+    else
+        c2s_end(c, "internal-server-error", STR_NULL);
+    return false;
+}
+
+static void bind_known(struct c2s *c, struct stanza *s) YIELDS;
 static void on_bind(struct c2s *c, struct stanza *s) YIELDS;
 static void on_bind(struct c2s *c, struct stanza *s)
+{
+    struct account *stranger;
+    if (!c2s_note_stranger(c, &stranger))
+        return;
+    bind_known(c, s);
+    if (stranger)
+        stranger_settle(stranger);
+}
+
+static void bind_known(struct c2s *c, struct stanza *s)
 {
     struct str res;
     if (!wanted_resource(c, s, &res) || !may_enter(c, s) || !settle_conflict(c, s, &res))

@@ -26,6 +26,7 @@ struct c2s_login {
     struct str user;           /* prepared; set when authenticated */
     struct str from;           /* bare address in the stream's header; absent: none */
     bool authenticated;
+    bool stranger;             /* nobody's name: what is kept under it goes with the session */
     unsigned offered;          /* mechanisms of the last features, SASL_MECH_BIT */
     unsigned failures;
     bool running;              /* an exchange waits for <response/> */
@@ -98,6 +99,11 @@ void c2s_sasl2_complete(struct c2s *c, struct str data);
 void c2s_sasl2_finish(struct c2s *c) YIELDS;
 void c2s_send_features(struct c2s *c);
 /* core/c2s/c2s_stanza.c */
+/*
+ * Of a stranger, who is written down before anything can be: *out is to be given to stranger_settle when there is a session, NULL:
+ * it is none. false: the stream has ended.
+ */
+bool c2s_note_stranger(struct c2s *c, struct account **out) YIELDS;
 /*
  * A session of that resource; whoever has it makes room, whatever resource_conflict says: it is the same client. false: the
  * listener's rule says no. c2s_bound and session_opened are the caller's.
