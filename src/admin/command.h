@@ -36,7 +36,7 @@ enum cmd_flags {
     CMD_INTERNAL = 4,  /* for the web console only */
     CMD_ENDS = 8,      /* the connection closes without an answer (halt) */
     CMD_DRY_RUN = 16,  /* looks at cmd_call.dry_run: can say what it would touch without touching it */
-    CMD_PAGES = 32     /* streams a list of texts, each once, and looks at cmd_call.page */
+    CMD_PAGES = 32     /* streams rows that have a text first, each once, and looks at cmd_call.page */
 };
 
 /* What a command takes and answers from one API version on. Shapes stand newest first. */
@@ -160,7 +160,7 @@ struct cmd_sink {
 
 /* What of a list is wanted. A hint for commands with CMD_PAGES: the front end leaves out what comes in excess. */
 struct cmd_page {
-    struct str after; /* only rows that come after this text, in order of bytes; absent: from the first */
+    struct str after; /* only rows whose first text comes after this one, in order of bytes; absent: from the first */
     size_t limit;     /* more rows than this are of no use; 0: all are */
 };
 

@@ -112,23 +112,41 @@ static void tell_session(struct jid to, const struct telling *t)
     router_route(&s);
 }
 
+struct round {
+    struct arena *arena;
+    struct jid to[TELL_AT_ONCE];
+    size_t n;
+};
+
+static bool take_one(struct order_node *node, void *arg)
+{
+    struct round *r = arg;
+    r->to[r->n++] = jid_copy(r->arena, session_jid(CONTAINER_OF(node, struct session, all)));
+    return r->n < TELL_AT_ONCE;
+}
+
 static int tell_each(void *arg, void *slot, struct error *err) YIELDS;
 static int tell_each(void *arg, void *slot, struct error *err)
 {
     struct session_table *table = session_table_self();
     struct arena *a = arena_new();
-    size_t n = 0, i = 0;
+    struct str after = STR_NULL;
+    size_t n = 0;
+    bool more;
     (void)err;
-    LIST_EACH(it, &table->all)
-        n++;
-    struct jid *to = ARENA_ARRAY(a, struct jid, n + 1);
-    LIST_EACH(it, &table->all)
-        to[i++] = jid_copy(a, session_jid(LIST_ENTRY(it, struct session, all)));
-    for (i = 0; i < n; i++) {
-        tell_session(to[i], arg);
-        if (i % TELL_AT_ONCE == TELL_AT_ONCE - 1)
-            fiber_sleep(0);
-    }
+    do {
+        struct round r = {.arena = a};
+        order_walk(&table->all, after, take_one, &r);
+        for (size_t i = 0; i < r.n; i++)
+            tell_session(r.to[i], arg);
+        n += r.n;
+        more = r.n == TELL_AT_ONCE;
+        struct arena *next = arena_new(); /* of what was told only the place is kept */
+        after = more ? arena_str(next, jid_full(r.to[r.n - 1])) : STR_NULL;
+        arena_release(&a);
+        a = next;
+        fiber_sleep(0);
+    } while (more);
     *(size_t *)slot = n;
     arena_release(&a);
     return 0;

@@ -21,13 +21,41 @@ static int user_sessions(struct cmd_call *c, struct session_info **out, size_t *
     return 0;
 }
 
-static int host_sessions(struct cmd_call *c, struct str host, struct session_info **out, size_t *n_out) YIELDS;
-static int host_sessions(struct cmd_call *c, struct str host, struct session_info **out, size_t *n_out)
+/* Sessions of a host (absent: of all) that go out one by one, in order; `fill` makes a row, whose texts live in the arena. */
+struct listing {
+    struct cmd_call *c;
+    void (*fill)(struct arena *a, const struct session_info *s, struct value *row_out);
+    int rc;
+};
+
+static bool send_session(const struct session_info *s, void *arg) YIELDS;
+static bool send_session(const struct session_info *s, void *arg)
 {
+    struct listing *l = arg;
+    struct arena *a = arena_new();
+    struct value row;
+    l->fill(a, s, &row);
+    if (cmd_stream_row(l->c, &row) < 0)
+        l->rc = cmd_fail(l->c, ERR_INTERNAL, "nobody takes the rest of the list");
+    arena_release(&a);
+    return l->rc == 0;
+}
+
+static int list_sessions(struct cmd_call *c, struct str host,
+                         void (*fill)(struct arena *a, const struct session_info *s, struct value *row_out)) YIELDS;
+static int list_sessions(struct cmd_call *c, struct str host,
+                         void (*fill)(struct arena *a, const struct session_info *s, struct value *row_out))
+{
+    struct listing l = {.c = c, .fill = fill};
     struct error err = ERROR_INIT;
-    if (account_sessions(c->arena, host, out, n_out, &err) < 0)
+    if (account_sessions_each(host, c->page.after, send_session, &l, &err) < 0)
         return cmd_fail_error(c, &err);
-    return 0;
+    return l.rc;
+}
+
+static void fill_address(struct arena *a, const struct session_info *s, struct value *row_out)
+{
+    *row_out = value_str(jid_full(s->jid));
 }
 
 /* --- lists of addresses --- */
@@ -35,17 +63,11 @@ static int host_sessions(struct cmd_call *c, struct str host, struct session_inf
 static int connected_users(struct cmd_call *c) YIELDS;
 static int connected_users(struct cmd_call *c)
 {
-    struct session_info *s;
-    size_t n;
-    if (host_sessions(c, STR_NULL, &s, &n) < 0)
-        return -1;
-    for (size_t i = 0; i < n; i++)
-        cmd_add_row(c)->s = jid_full(s[i].jid);
-    return 0;
+    return list_sessions(c, STR_NULL, fill_address);
 }
 
 ADMIN_CMD(connected_users) = {
-    .tags = "session", .policy = POLICY_ADMIN, .where = RUNS_HERE, .flags = CMD_READS, .run = connected_users,
+    .tags = "session", .policy = POLICY_ADMIN, .where = RUNS_HERE, .flags = CMD_READS | CMD_PAGES, .run = connected_users,
     .brief = "List all sessions",
     SHAPES({NO_ARGS, RESULT(T_LIST("connected_users", "Full JIDs", T_STRING("sessions", NULL))),
             SHOWS("user1@example.com/Home", "user2@example.com/54134")}),
@@ -71,20 +93,12 @@ ADMIN_CMD(connected_users_number) = {
 static int connected_users_vhost(struct cmd_call *c) YIELDS;
 static int connected_users_vhost(struct cmd_call *c)
 {
-    struct session_info *s;
     struct str host;
-    size_t n;
-    if (!arg_host(c, "host", &host) || str_empty(host))
-        return 0;
-    if (host_sessions(c, host, &s, &n) < 0)
-        return -1;
-    for (size_t i = 0; i < n; i++)
-        cmd_add_row(c)->s = jid_full(s[i].jid);
-    return 0;
+    return arg_host(c, "host", &host) && !str_empty(host) ? list_sessions(c, host, fill_address) : 0;
 }
 
 ADMIN_CMD(connected_users_vhost) = {
-    .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS, .run = connected_users_vhost,
+    .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS | CMD_PAGES, .run = connected_users_vhost,
     .brief = "List the sessions of a virtual host",
     SHAPES({ARGS(T_BINARY("host", "Virtual host")),
             RESULT(T_LIST("connected_users_vhost", "Full JIDs", T_STRING("sessions", NULL))), EXAMPLE("myexample.com"),
@@ -192,6 +206,7 @@ static int user_sessions_info(struct cmd_call *c)
     return 0;
 }
 
+#define DETAILS_COUNT 9
 #define DETAILS                                                                                                             \
     T_STRING("connection", NULL), T_STRING("ip", NULL), T_INTEGER("port", NULL), T_INTEGER("priority", NULL),               \
         T_STRING("node", NULL), T_INTEGER("uptime", NULL), T_STRING("status", NULL), T_STRING("resource", NULL),            \
@@ -209,23 +224,21 @@ ADMIN_CMD(user_sessions_info) = {
             SHOWS(DETAILS_SHOWN)}),
 };
 
+static void fill_info(struct arena *a, const struct session_info *s, struct value *row_out)
+{
+    *row_out = (struct value){.items = ARENA_ARRAY(a, struct value, 1 + DETAILS_COUNT), .n = 1 + DETAILS_COUNT};
+    row_out->items[0] = value_str(jid_full(s->jid));
+    fill_details(a, s, row_out->items + 1);
+}
+
 static int connected_users_info(struct cmd_call *c) YIELDS;
 static int connected_users_info(struct cmd_call *c)
 {
-    struct session_info *s;
-    size_t n;
-    if (host_sessions(c, STR_NULL, &s, &n) < 0)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        struct value *f = cmd_add_row(c)->items;
-        f[0] = value_str(jid_full(s[i].jid));
-        fill_details(c->arena, &s[i], f + 1);
-    }
-    return 0;
+    return list_sessions(c, STR_NULL, fill_info);
 }
 
 ADMIN_CMD(connected_users_info) = {
-    .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS, .run = connected_users_info,
+    .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS | CMD_PAGES, .run = connected_users_info,
     .brief = "Describe all sessions", .text = DETAILS_TEXT,
     SHAPES({NO_ARGS, RESULT(T_LIST("connected_users_info", NULL, T_TUPLE("session", T_STRING("jid", NULL), DETAILS))),
             SHOWS("user1@myserver.com/tka", DETAILS_SHOWN)}),

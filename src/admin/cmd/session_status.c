@@ -10,27 +10,6 @@ static bool named_host(struct cmd_call *c, struct str host, struct str *out)
     return str_eq(host, S("all")) || (jid_nameprep(c->arena, host, out) && !str_empty(*out));
 }
 
-/* Sessions on the host ("all": any) whose presence is the given word ("all": any). */
-static int find(struct cmd_call *c, struct str host, struct session_info **out, size_t *n_out) YIELDS;
-static int find(struct cmd_call *c, struct str host, struct session_info **out, size_t *n_out)
-{
-    struct error err = ERROR_INIT;
-    struct str wanted = arg_str(c, "status"), prepared = STR_NULL;
-    struct session_info *s = NULL;
-    size_t n = 0, kept = 0;
-    *n_out = 0;
-    if (!named_host(c, host, &prepared))
-        return 0;
-    if (account_sessions(c->arena, prepared, &s, &n, &err) < 0)
-        return cmd_fail_error(c, &err);
-    for (size_t i = 0; i < n; i++)
-        if (str_eq(wanted, S("all")) || str_eq(wanted, str_of(s[i].show)))
-            s[kept++] = s[i];
-    *out = s;
-    *n_out = kept;
-    return 0;
-}
-
 static int count(struct cmd_call *c, struct str host) YIELDS;
 static int count(struct cmd_call *c, struct str host)
 {
@@ -50,20 +29,45 @@ static int count(struct cmd_call *c, struct str host)
     return 0;
 }
 
+/* Rows go out in order of addresses; in parts (versions before 3) they have another order, and are collected. */
+struct listing {
+    struct cmd_call *c;
+    struct str wanted;
+    bool in_parts;
+    int rc;
+};
+
+static bool send_session(const struct session_info *s, void *arg) YIELDS;
+static bool send_session(const struct session_info *s, void *arg)
+{
+    struct listing *l = arg;
+    struct cmd_call *c = l->c;
+    if (!str_eq(l->wanted, S("all")) && !str_eq(l->wanted, str_of(s->show)))
+        return true;
+    if (l->in_parts) {
+        struct value *f = cmd_add_row(c)->items;
+        f[0] = value_str(arena_str(c->arena, jid_full(s->jid)));
+        f[1] = value_int(s->priority);
+        f[2] = value_str(arena_str(c->arena, s->status_text));
+        return true;
+    }
+    struct value f[] = {value_str(jid_full(s->jid)), value_int(s->priority), value_str(s->status_text)};
+    if (cmd_stream_row(c, &(struct value){.items = f, .n = ARRAY_LEN(f)}) < 0)
+        l->rc = cmd_fail(c, ERR_INTERNAL, "nobody takes the rest of the list");
+    return l->rc == 0;
+}
+
 static int list(struct cmd_call *c, struct str host) YIELDS;
 static int list(struct cmd_call *c, struct str host)
 {
-    struct session_info *s;
-    size_t n;
-    if (find(c, host, &s, &n) < 0)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        struct value *f = cmd_add_row(c)->items;
-        f[0] = value_str(jid_full(s[i].jid));
-        f[1] = value_int(s[i].priority);
-        f[2] = value_str(s[i].status_text);
-    }
-    return 0;
+    struct listing l = {.c = c, .wanted = arg_str(c, "status"), .in_parts = c->shape->from_newest};
+    struct error err = ERROR_INIT;
+    struct str prepared;
+    if (!named_host(c, host, &prepared))
+        return 0;
+    if (account_sessions_each(prepared, c->page.after, send_session, &l, &err) < 0)
+        return cmd_fail_error(c, &err);
+    return l.rc;
 }
 
 /* Before version 3 the address came in its parts. */
@@ -123,7 +127,7 @@ static int status_list(struct cmd_call *c)
 }
 
 ADMIN_CMD(status_list) = {
-    .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS, .run = status_list,
+    .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS | CMD_PAGES, .run = status_list,
     .brief = "List the sessions with a certain presence",
     SHAPES({.api = 3, .note = "updated in 24.12", ARGS(STATUS_ARG), RESULT(T_LIST("users", NULL, NEW_ROW)), EXAMPLE("dnd"),
             NEW_SHOWN},
@@ -137,7 +141,7 @@ static int status_list_host(struct cmd_call *c)
 }
 
 ADMIN_CMD(status_list_host) = {
-    .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS, .run = status_list_host,
+    .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS | CMD_PAGES, .run = status_list_host,
     .brief = "List the sessions of a virtual host with a certain presence",
     SHAPES({.api = 3, .note = "updated in 24.12", ARGS(HOST_ARG, STATUS_ARG), RESULT(T_LIST("users", NULL, NEW_ROW)),
             EXAMPLE("myserver.com", "dnd"), NEW_SHOWN},

@@ -55,10 +55,15 @@ struct session_table *session_table_self(void)
     return &table;
 }
 
+static struct str full_address(const struct order_node *n)
+{
+    return jid_full(session_jid(CONTAINER_OF(n, const struct session, all)));
+}
+
 void account_shard_start(void)
 {
     map_init(&table.accounts);
-    list_init(&table.all);
+    table.all = (struct order){.key = full_address};
     grave_task = (struct shard_task){.fn = empty_graves};
 }
 
@@ -67,8 +72,8 @@ static void leave_tables(struct session *s);
 void account_shard_stop(void)
 {
     /* Sessions that wait for their clients: the store has them. */
-    LIST_EACH_SAFE(it, &table.all) {
-        struct session *s = LIST_ENTRY(it, struct session, all);
+    while (table.all.root) {
+        struct session *s = CONTAINER_OF(table.all.root, struct session, all);
         if (s->mgmt)
             mgmt_drop(&s->mgmt);
         leave_tables(s);
@@ -188,7 +193,7 @@ struct session *session_open(unsigned host, struct jid full, struct c2s *owner)
     s->res_len = full.res_len;
     memcpy(s->full, text.p, text.n);
     list_push(&a->sessions, &s->link);
-    list_push(&table.all, &s->all);
+    order_add(&table.all, &s->all);
     count_session(a->host, s->show, 1);
     return s;
 }
@@ -342,7 +347,7 @@ static void leave_tables(struct session *s)
     struct account *a = s->account;
     count_session(a->host, s->show, -1);
     list_del(&s->link);
-    list_del(&s->all);
+    order_del(&table.all, &s->all);
     forget_presence(s);
     presence_directed_free(s);
     free_later(s);

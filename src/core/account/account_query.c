@@ -6,6 +6,7 @@
 #include "core/account/session_table.h"
 #include "core/c2s/c2s.h"
 #include "core/config/config.h"
+#include "rt/fiber.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
 
@@ -58,59 +59,150 @@ static void arena_drop(void *arg)
     arena_release(&a);
 }
 
-/* Slots for every shard in an arena that outlives even a shard that answers too late. */
-static struct arena *listings_new(void ***slots_out)
+/* --- all of them, piece by piece --- */
+
+#define PIECE 128    /* sessions that a shard tells at once */
+#define LOOK_AT 4096 /* at most so many are looked at for that */
+
+/* What one shard is asked and tells; in an arena of its own, which outlives even a shard that answers too late. */
+struct piece {
+    struct arena *arena;
+    struct str host, after; /* out: after: how far it has come */
+    struct listing listing;
+    size_t looked_at;
+    bool more;
+};
+
+static bool take_session(struct order_node *n, void *arg)
 {
-    struct arena *g = arena_new();
-    unsigned n = shard_count();
-    void **slots = ARENA_ARRAY(g, void *, n);
-    for (unsigned i = 0; i < n; i++) {
-        slots[i] = ARENA_NEW(g, struct listing);
-        arena_on_release(g, listing_free, slots[i]);
-    }
-    *slots_out = slots;
-    return g;
+    struct piece *p = arg;
+    const struct session *s = CONTAINER_OF(n, const struct session, all);
+    if (!p->host.n || str_eq(jid_host(session_jid(s)), p->host))
+        list_one(&p->listing, s);
+    p->more = ++p->looked_at == LOOK_AT || p->listing.n == PIECE;
+    if (p->more)
+        p->after = arena_str(p->listing.own, jid_full(session_jid(s)));
+    return !p->more;
 }
 
-static int list_host(void *arg, void *slot, struct error *err)
+static int list_piece(void *arg, struct error *err)
 {
-    const struct str *host = arg;
-    struct listing *l = slot;
+    struct piece *p = arg;
     (void)err;
-    l->own = arena_new();
-    LIST_EACH(it, &session_table_self()->all) {
-        struct session *s = LIST_ENTRY(it, struct session, all);
-        if (!host->n || str_eq(jid_host(session_jid(s)), *host))
-            list_one(l, s);
+    p->listing.own = arena_new();
+    order_walk(&session_table_self()->all, p->after, take_session, p);
+    return 0;
+}
+
+/* One shard's part of the list. */
+struct source {
+    struct piece *piece; /* NULL: none yet */
+    size_t at;
+    bool ended;
+};
+
+static void source_drop(struct source *s)
+{
+    if (s->piece)
+        arena_drop(s->piece->arena);
+    s->piece = NULL;
+}
+
+/* The next that is not empty. The place to go on from is the old piece's, which goes only then. */
+static int source_fill(struct source *s, unsigned shard, struct str host, struct str after, struct error *err) YIELDS;
+static int source_fill(struct source *s, unsigned shard, struct str host, struct str after, struct error *err)
+{
+    while (!s->ended && (!s->piece || s->at == s->piece->listing.n)) {
+        struct arena *g = arena_new();
+        struct piece *p = ARENA_NEW(g, struct piece);
+        *p = (struct piece){.arena = g, .host = arena_str(g, host)};
+        if (s->piece || after.p)
+            p->after = arena_str(g, s->piece ? s->piece->after : after);
+        arena_on_release(g, listing_free, &p->listing);
+        source_drop(s);
+        s->piece = p;
+        s->at = 0;
+        if (mail_call(shard, list_piece, p, g, DEADLINE_MS, err) != 0)
+            return -1;
+        s->ended = !p->more;
+        fiber_sleep(0); /* on the own shard nothing has waited */
     }
     return 0;
 }
 
-static void join(struct arena *a, void **slots, struct session_info **out, size_t *n_out)
+/* Of the sources the one whose next session is first; NULL: that was all. */
+static struct source *source_first(struct source *sources, unsigned n)
 {
-    size_t n = 0, at = 0;
-    for (unsigned i = 0; i < shard_count(); i++)
-        n += ((struct listing *)slots[i])->n;
-    *out = ARENA_ARRAY(a, struct session_info, n + 1);
-    *n_out = n;
-    for (unsigned i = 0; i < shard_count(); i++) {
-        const struct listing *l = slots[i];
-        if (l->n)
-            memcpy(*out + at, l->items, l->n * sizeof **out);
-        at += l->n;
+    struct source *best = NULL;
+    for (unsigned i = 0; i < n; i++) {
+        struct source *s = &sources[i];
+        if (!s->piece || s->at == s->piece->listing.n)
+            continue;
+        if (!best || str_cmp(jid_full(s->piece->listing.items[s->at].jid), jid_full(best->piece->listing.items[best->at].jid)) < 0)
+            best = s;
     }
+    return best;
+}
+
+static int each_in_order(struct source *sources, struct str host, struct str after, session_fn fn, void *arg,
+                         struct error *err) YIELDS;
+static int each_in_order(struct source *sources, struct str host, struct str after, session_fn fn, void *arg, struct error *err)
+{
+    struct source *s;
+    for (unsigned i = 0; i < shard_count(); i++)
+        if (source_fill(&sources[i], i, host, after, err) != 0)
+            return -1;
+    while ((s = source_first(sources, shard_count()))) {
+        if (!fn(&s->piece->listing.items[s->at++], arg))
+            return 0;
+        if (source_fill(s, (unsigned)(s - sources), host, STR_NULL, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int account_sessions_each(struct str host, struct str after, session_fn fn, void *arg, struct error *err)
+{
+    struct arena *a = arena_new();
+    struct source *sources = ARENA_ARRAY(a, struct source, shard_count());
+    int rc = each_in_order(sources, arena_str(a, host), after, fn, arg, err);
+    for (unsigned i = 0; i < shard_count(); i++)
+        source_drop(&sources[i]);
+    arena_release(&a);
+    return rc;
+}
+
+struct collection {
+    struct arena *arena;
+    struct session_info *items;
+    size_t n, cap;
+};
+
+static bool collect(const struct session_info *s, void *arg)
+{
+    struct collection *l = arg;
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? l->cap * 2 : 64;
+        struct session_info *p = ARENA_ARRAY(l->arena, struct session_info, cap);
+        if (l->n)
+            memcpy(p, l->items, l->n * sizeof *p);
+        l->items = p;
+        l->cap = cap;
+    }
+    struct session_info *to = &l->items[l->n++];
+    *to = *s;
+    to->jid = jid_copy(l->arena, s->jid);
+    to->status_text = arena_str(l->arena, s->status_text);
+    return true;
 }
 
 int account_sessions(struct arena *a, struct str host, struct session_info **out, size_t *n_out, struct error *err)
 {
-    void **slots;
-    struct arena *g = listings_new(&slots);
-    struct str *arg = ARENA_NEW(g, struct str);
-    *arg = arena_str(g, host);
-    arena_on_release(a, arena_drop, g); /* the strings of the answer live there */
-    if (mail_gather(list_host, arg, slots, g, DEADLINE_MS, err) != 0)
+    struct collection l = {.arena = a};
+    if (account_sessions_each(host, STR_NULL, collect, &l, err) != 0)
         return -1;
-    join(a, slots, out, n_out);
+    *out = l.items;
+    *n_out = l.n;
     return 0;
 }
 

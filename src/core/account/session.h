@@ -6,6 +6,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "base/order.h"
 #include "core/account/account.h"
 #include "core/hooks.h"
 
@@ -37,7 +38,7 @@ struct account {
 
 struct session {
     struct list link;          /* in the account */
-    struct list all;           /* in the shard */
+    struct order_node all;     /* in the shard */
     struct account *account;
     struct c2s *owner;         /* the stream; sessions without one come with stream management */
     uint64_t bound_ms;

@@ -8,7 +8,7 @@ struct config;
 
 struct session_table {
     struct map accounts;     /* struct account */
-    struct list all;         /* struct session.all, oldest first */
+    struct order all;        /* struct session.all, by full address */
     uint64_t (*per_host)[SHOW__COUNT]; /* sessions by host index and what they show */
     size_t hosts;
 };
