@@ -128,8 +128,8 @@ static int take(struct cmd_call *c, struct raw_args *raw, const char *name, stru
 }
 
 /*
- * What a command may leave out: rows by their first text, which no two have. A cut key says where to begin at the earliest (it may end inside a
- * character); how many rows lie between that place and the page is not known then.
+ * What a command may leave out: rows by their first text, which no two have. A cut key says where to begin at the earliest (it may
+ * end inside a character); how many rows lie between that place and the page is not known then.
  */
 static void hint(struct cmd_call *c, const struct http_page *p)
 {

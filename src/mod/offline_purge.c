@@ -1,6 +1,6 @@
 /*
- * Cleaning up waiting messages: at once, and as batch jobs. A job's record moves on in the transaction of every batch (store/job.h),
- * the command that stops it changes the record, a server that starts takes up those that were running. Jobs are
+ * Cleaning up waiting messages: at once, and as batch jobs. A job's record moves on in the transaction of every batch
+ * (store/job.h): the command that stops it changes the record, a server that starts takes up those that were running. Jobs are
  * fibers of shard 0; everything here suspends but offline_purge_start.
  */
 #include "mod/api/offline.h"

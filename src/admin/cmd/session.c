@@ -98,8 +98,8 @@ static int connected_users_vhost(struct cmd_call *c)
 }
 
 ADMIN_CMD(connected_users_vhost) = {
-    .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS | CMD_PAGES, .run = connected_users_vhost,
-    .brief = "List the sessions of a virtual host",
+    .tags = "session", .module = "mod_admin_extra", .where = RUNS_HERE, .flags = CMD_READS | CMD_PAGES,
+    .run = connected_users_vhost, .brief = "List the sessions of a virtual host",
     SHAPES({ARGS(T_BINARY("host", "Virtual host")),
             RESULT(T_LIST("connected_users_vhost", "Full JIDs", T_STRING("sessions", NULL))), EXAMPLE("myexample.com"),
             SHOWS("user1@myserver.com/tka", "user2@localhost/tka")}),
