@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 import sasl
+from faults import locked
 from server import PASSWORD
 from test_sasl2 import AGENT, BIND2, NS2, answer, bind2, identity, offered, plain
 from sm import SM
@@ -110,6 +111,20 @@ def test_not_without_the_module(new_server, streams):
         refused(s, "invalid-mechanism")
         plain(s, user, request("HT-SHA-256-NONE"))
         assert token_of(answer(s, "success")) is None
+
+
+def test_disabled(new_server, streams):
+    """Option disable_sasl_mechanisms: only tokens that are bound to the connection."""
+    def change(config):
+        configure(config)
+        config["disable_sasl_mechanisms"] = ["ht-sha-256-none", "HT-SHA-256-ENDP"]
+    with new_server(change) as server:
+        s = secure(server, streams)
+        assert [m.text for m in s.features.find(f".//{{{FAST}}}fast")] == ["HT-SHA-256-EXPR"]
+        user, token = obtain(server, streams)
+        assert token is None
+        show(s, user, "x")
+        refused(s, "invalid-mechanism")
 
 
 # --- tokens ---
@@ -450,3 +465,23 @@ def test_not_for_what_ends_by_itself(new_server, streams):
         s.send(f"<authenticate xmlns='{NS2}' mechanism='ANONYMOUS'><initial-response/><user-agent id='{AGENT}'/>"
                f"{request('HT-SHA-256-NONE')}</authenticate>")
         assert token_of(answer(s, "success")) is None
+
+
+# --- trouble ---
+
+def test_database_that_cannot_be_written(new_server, streams):
+    """A token that must be noted as used is not good unnoted; a login with a password goes on without a new one."""
+    with new_server(configure, allow_errors=True) as server:
+        user, first = obtain(server, streams)
+        fits(attempt(server, streams, user, first))
+        second = token_of(fits(attempt(server, streams, user, first, inner=request("HT-SHA-256-NONE"))))
+        with locked(server):
+            fits(attempt(server, streams, user, first))  # nothing changes by it
+            refused(attempt(server, streams, user, first, fast=f"<fast xmlns='{FAST}' count='1'/>"), "temporary-auth-failure")
+            refused(attempt(server, streams, user, first, fast=f"<fast xmlns='{FAST}' invalidate='true'/>"), "temporary-auth-failure")
+            refused(attempt(server, streams, user, second), "temporary-auth-failure")
+            s = secure(server, streams)
+            plain(s, user, request("HT-SHA-256-NONE"))
+            assert token_of(answer(s, "success")) is None
+        fits(attempt(server, streams, user, second))
+        refused(attempt(server, streams, user, first))

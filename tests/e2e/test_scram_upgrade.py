@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 
 import sasl
+from faults import locked
 from server import PASSWORD
 from test_sasl2 import AGENT, BIND2, NS2, answer, bind2, identity, offered
 from xmppstream import local, q
@@ -133,6 +134,14 @@ def test_option(new_server, streams, option, tasks):
         s = opened(server, streams, user)
         assert tasks_offered(s) == tasks
         assert task_of(start(s, user, (U256, U512))) == tasks[0]
+
+
+def test_not_to_a_disabled_mechanism(new_server, streams):
+    def change(config):
+        configure(config)
+        config["disable_sasl_mechanisms"] = ["SCRAM-SHA-256"]
+    with new_server(change) as server:
+        assert tasks_offered(opened(server, streams, server.register())) == [U512]
 
 
 # --- upgrading ---
@@ -288,3 +297,40 @@ def test_only_keys_are_stored(new_server, streams):
         assert [r[0] for r in rows] == [2, 3]
         salted = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), sasl.unb64(rows[1][2]), 4096)
         assert sasl.b64(salted) != rows[1][1]
+
+
+def test_database_that_cannot_be_written(new_server, streams):
+    """The task fails, and the stream goes on: the client may log in without it."""
+    with new_server(configure, allow_errors=True) as server:
+        user = server.register()
+        s = opened(server, streams, user)
+        task_of(start(s, user))
+        with locked(server):
+            do_task(s, U256)
+            failed(s, "temporary-auth-failure")
+            assert local(start(s, user, ())) == "success"
+        assert tasks_offered(opened(server, streams, user)) == [U256, U512]
+
+
+@pytest.mark.parametrize("stored,served", [
+    (["plain"], ["SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"]), (["scram_sha1"], ["SCRAM-SHA-1"]),
+    (["scram_sha256"], ["SCRAM-SHA-256"]), (["scram_sha512"], ["SCRAM-SHA-512"]),
+    (["scram_sha1", "scram_sha512"], ["SCRAM-SHA-1", "SCRAM-SHA-512"]),
+    (["plain", "scram_sha256"], ["SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"])])
+def test_accounts_from_before_a_change_of_what_is_stored(new_server, streams, stored, served):
+    """auth_stored_password_types, and then another one: by its name in the header an account is offered what it has."""
+    def change(config):
+        configure(config)
+        config["auth_stored_password_types"] = stored
+    with new_server(change) as server:
+        user = server.register()
+        server.config["auth_stored_password_types"] = ["scram_sha256"]
+        server.reload()
+        s = opened(server, streams, user)
+        assert sorted(m for m in mechanisms(s) if m.startswith("SCRAM") and not m.endswith("PLUS")) == served
+        for m in served:
+            assert login(server, streams, user, m) == "success"
+        p = opened(server, streams, user)
+        p.send(f"<authenticate xmlns='{NS2}' mechanism='PLAIN'><initial-response>{sasl.b64(sasl.plain(user, PASSWORD))}"
+               "</initial-response></authenticate>")
+        answer(p, "success")

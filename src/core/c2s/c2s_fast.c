@@ -29,6 +29,8 @@ static const struct options *options_of(const struct c2s *c)
 static bool offered(struct c2s *c, enum ht_mech m, struct str *cb_data_out)
 {
     *cb_data_out = STR_NULL;
+    if (c2s_mech_disabled(c, ht_name(m)))
+        return false;
     return !ht_binding(m).n || (conn_channel_binding(c->conn, ht_binding(m), c->login->arena, cb_data_out) && cb_data_out->n);
 }
 

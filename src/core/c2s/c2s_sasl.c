@@ -28,16 +28,14 @@ void c2s_login_delete(struct c2s_login **lp)
 
 /* --- what is offered --- */
 
-static unsigned disabled_mechanisms(const struct vhost *h)
+bool c2s_mech_disabled(const struct c2s *c, struct str name)
 {
     const struct str *names;
-    unsigned set = 0;
-    size_t n = opt_list(h->options, "disable_sasl_mechanisms", &names);
-    for (size_t i = 0; i < n; i++) /* in any case: this is a person's writing, not the protocol's */
-        for (enum sasl_mech m = 0; m < SASL_MECH__COUNT; m++)
-            if (str_ieq_ascii(names[i], sasl_mech_info(m)->name))
-                set |= SASL_MECH_BIT(m);
-    return set;
+    size_t n = opt_list(c2s_vhost(c)->options, "disable_sasl_mechanisms", &names);
+    for (size_t i = 0; i < n; i++)
+        if (str_ieq_ascii(names[i], name)) /* in any case: this is a person's writing, not the protocol's */
+            return true;
+    return false;
 }
 
 unsigned c2s_mechanisms(struct c2s *c)
@@ -50,10 +48,10 @@ unsigned c2s_mechanisms(struct c2s *c)
                       : m == SASL_EXTERNAL  ? c2s_cert_offered(c)
                       : m == SASL_ANONYMOUS ? auth_serves_anonymous(h->name)
                                             : auth_takes_passwords(h->name);
-        if (served)
+        if (served && !c2s_mech_disabled(c, i->name))
             set |= SASL_MECH_BIT(m);
     }
-    return set & ~disabled_mechanisms(h);
+    return set;
 }
 
 size_t c2s_channel_bindings(struct c2s *c, struct str out[C2S_BINDINGS])

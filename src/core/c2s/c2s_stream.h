@@ -68,6 +68,8 @@ void c2s_roster_features(const struct c2s *c, struct buf *b);
 /* core/c2s/c2s_sasl.c: an element of urn:ietf:params:xml:ns:xmpp-sasl */
 void c2s_sasl(struct c2s *c, struct xml_el *el) YIELDS;
 unsigned c2s_mechanisms(struct c2s *c);
+/* Option disable_sasl_mechanisms; also for those that are not in features by themselves. */
+bool c2s_mech_disabled(const struct c2s *c, struct str name);
 #define C2S_BINDINGS 3
 /* The channel bindings this connection has (XEP-0440); none without TLS. */
 size_t c2s_channel_bindings(struct c2s *c, struct str out[C2S_BINDINGS]);

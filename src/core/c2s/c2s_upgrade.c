@@ -85,7 +85,8 @@ static unsigned offered(const struct c2s *c)
     const struct options *o = options_of(c);
     unsigned set = o && conn_is_tls(c->conn) ? hashes_of(o) : 0, forms = c->login->upgrade.forms;
     for (enum scram_hash h = SCRAM_SHA1; h <= SCRAM_SHA512; h++)
-        if (forms & (AUTH_FORM_PLAIN | AUTH_FORM_SCRAM(h)))
+        if (forms & (AUTH_FORM_PLAIN | AUTH_FORM_SCRAM(h)) ||
+            c2s_mech_disabled(c, sasl_mech_info(sasl_mech_of_scram(h, false))->name))
             set &= ~(1u << h);
     return set;
 }
