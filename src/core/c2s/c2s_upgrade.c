@@ -64,6 +64,8 @@ void c2s_upgrade_learn(struct c2s *c)
     struct jid from;
     unsigned forms = 0;
     l->upgrade = (struct c2s_upgrade){0};
+    if (c2s_listen(c)->starttls_required && !conn_is_tls(c->conn))
+        return; /* nothing is offered but TLS */
     if (!o || l->authenticated || !l->from.n || !jid_parse(l->arena, l->from, &from) || !str_eq(jid_host(from), l->host))
         return;
     int rc = auth_forms(l->host, jid_user(from), &forms, &err);
