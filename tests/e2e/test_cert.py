@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 
 from authority import DAY, Authority
-from server import PASSWORD, Server
+from server import PASSWORD, Server, free_port, own_ip
 from test_sasl2 import NS2, answer, authenticate, bind2, identity
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from xmppstream import q
@@ -170,6 +170,17 @@ def test_account_that_is_gone(at, streams):
     s, _ = connected(at, streams, cert)
     s.auth_raw("EXTERNAL", b"")
     s.expect_failure("not-authorized")
+
+
+def test_accounts_out_of_reach(alone, streams):
+    """RFC 6120 §6.5.12: whether the account is there cannot be told."""
+    alone.server.config["host_config"]["localhost"] = {"auth_method": ["ldap"], "ldap_servers": [own_ip()], "ldap_base": "dc=x",
+                                                       "ldap_port": free_port()}
+    with alone.server:
+        s, offered = connected(alone, streams, alone.ca.client(["ann@localhost"]))
+        assert "EXTERNAL" in offered
+        s.auth_raw("EXTERNAL", b"")
+        s.expect_failure("temporary-auth-failure")
 
 
 def test_banned_account(at, streams):
