@@ -94,6 +94,14 @@ struct early_event {
     struct stanza *answer; /* out, with HOOK_STOP: the stream's to end; NULL: none */
 };
 
+/* Where the sender's stream is. */
+struct server_event {
+    unsigned host;
+    struct stanza *stanza; /* to HOST or HOST/RESOURCE; borrowed */
+    enum err_code reject;  /* set with HOOK_REJECT */
+    const char *reject_text;
+};
+
 struct delivered_event {
     struct account *account;
     const struct stanza *stanza;

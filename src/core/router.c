@@ -46,7 +46,19 @@ static void to_account(struct stanza **sp)
     mail_post(home, &r->m);
 }
 
-/* Messages and presence to a served domain itself: nobody is there to take them. */
+static void message_to_server(struct stanza **sp, const struct vhost *h)
+{
+    struct server_event ev = {.host = h->index, .stanza = *sp};
+    enum hook_verdict v = hook_run_server_message(h->index, &ev);
+    if (v == HOOK_STOP)
+        stanza_end(sp);
+    else if (v == HOOK_REJECT)
+        router_bounce(sp, ev.reject, ev.reject_text);
+    else
+        router_bounce(sp, ERR_NOT_FOUND, "No available resource found");
+}
+
+/* Presence to a served domain itself: nobody is there to take it. */
 static void to_server(struct stanza **sp, const struct vhost *h)
 {
     struct stanza *s = *sp;
@@ -54,6 +66,8 @@ static void to_server(struct stanza **sp, const struct vhost *h)
         router_answer_iq(sp, h->index, IQ_TO_SERVER);
     else if (s->kind == STANZA_PRESENCE)
         stanza_end(sp);
+    else if (s->kind == STANZA_MESSAGE)
+        message_to_server(sp, h);
     else
         router_bounce(sp, ERR_NOT_FOUND, "No available resource found");
 }
