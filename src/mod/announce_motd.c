@@ -20,13 +20,13 @@
 /* Of a host, on this shard. */
 struct known {
     enum { UNKNOWN, NONE, THERE } state;
-    uint64_t version; /* another one whenever it is forgotten: what was read before is old */
     char *text;
     size_t n;
 };
 
 static _Thread_local struct known *known;
 static _Thread_local unsigned known_n;
+static _Thread_local uint64_t version; /* another one whenever something is forgotten: what was read before is old */
 
 static struct known *known_of(unsigned host)
 {
@@ -42,13 +42,27 @@ void motd_forget(unsigned host)
 {
     struct known *k = known_of(host);
     free(k->text);
-    *k = (struct known){.version = k->version + 1};
+    *k = (struct known){0};
+    version++;
 }
 
-static void keep(unsigned host, uint64_t version, enum store_rc rc, struct str text)
+void motd_stop(unsigned host)
+{
+    unsigned n = 0;
+    motd_forget(host);
+    for (unsigned i = 0; i < known_n; i++)
+        n += known[i].state != UNKNOWN;
+    if (n)
+        return;
+    free(known);
+    known = NULL;
+    known_n = 0;
+}
+
+static void keep(unsigned host, uint64_t asked_at, enum store_rc rc, struct str text)
 {
     struct known *k = known_of(host);
-    if (k->version != version || k->state != UNKNOWN || (rc != STORE_OK && rc != STORE_NONE))
+    if (asked_at != version || k->state != UNKNOWN || (rc != STORE_OK && rc != STORE_NONE))
         return;
     k->state = rc == STORE_OK ? THERE : NONE;
     if (rc != STORE_OK)
@@ -69,11 +83,11 @@ static enum store_rc current(struct arena *a, unsigned host, struct str name, st
         *out = arena_str(a, str_n(k->text, k->n));
         return STORE_OK;
     }
-    uint64_t version = k->version;
+    uint64_t asked_at = version;
     enum store_rc rc = motd_get(a, name, out);
     if (rc == STORE_OK && out->n == 0)
         rc = STORE_NONE;
-    keep(host, version, rc, *out);
+    keep(host, asked_at, rc, *out);
     return rc;
 }
 

@@ -44,7 +44,7 @@ struct turns {
 
 struct turn {
     struct turns *turns;
-    void (*fn)(struct account *a, void *arg) YIELDS;
+    void (*work)(struct account *a, void *arg) YIELDS;
     void *arg;
 };
 
@@ -63,7 +63,7 @@ static void run_turn(struct account *a, void *arg)
 {
     struct turn turn = *(struct turn *)arg;
     free(arg);
-    turn.fn(a, turn.arg);
+    turn.work(a, turn.arg);
     struct turns *t = turn.turns;
     t->under_way--;
     if (t->waiting && t->under_way < t->woken_below) {

@@ -247,4 +247,4 @@ ADHOC_COMMANDS(announce_commands) = {"mod_announce", list, run};
 DISCO_NODES(announce_nodes) = {"mod_announce", on_info, on_items};
 
 MODULE(mod_announce) = {
-    .name = "mod_announce", .xep = "XEP-0133 1.3.0", .hooks = hooks, .start = motd_forget, .stop = motd_forget};
+    .name = "mod_announce", .xep = "XEP-0133 1.3.0", .hooks = hooks, .start = motd_forget, .stop = motd_stop};

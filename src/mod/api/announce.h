@@ -28,8 +28,10 @@ int motd_drop(struct str host, struct error *err) YIELDS;
 int motd_show_online(struct str host, struct error *err) YIELDS;
 /* session_presence of the module. */
 enum hook_verdict motd_on_presence(struct presence_event *e);
-/* What is known about the host's message is not known any more: module started, stopped. */
+/* What is known about the host's message is not known any more. */
 void motd_forget(unsigned host);
+/* The module's stop. */
+void motd_stop(unsigned host);
 
 /* The message of a text for an address, from the host. NULL: it is no message. */
 struct stanza *announce_message(struct str text, struct str host, struct jid to);
