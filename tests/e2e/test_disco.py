@@ -1,4 +1,6 @@
 """Service discovery of accounts (XEP-0030 §8): the owner and those who may see presence are told, strangers nothing."""
+import pytest
+
 import stock
 from im import befriend
 from xmppstream import NS, error_of, q
@@ -27,3 +29,23 @@ def test_contacts_are_told_as_the_owner_is(server, streams):
     for kind in ("info", "items"):
         assert ask(one, kind, one.bare, "http://jabber.org/protocol/offline").get("type") == "result"
         assert error_of(ask(two, kind, one.bare, "http://jabber.org/protocol/offline")) == ("cancel", "item-not-found")
+
+
+def test_extra_domains_are_shown(new_server):
+    """Option extra_domains: addresses that somebody else serves, behind the server's own items; on each host its own."""
+    def change(config):
+        stock.configure(config)
+        config["host_config"] = {"example.test": {"modules": {**config["modules"], "mod_disco": {}}}}
+        config["modules"]["mod_disco"] = {"extra_domains": ["users.jabber.example", "irc.example"]}
+    with new_server(change) as server, server.login() as s:
+        assert items(s, "localhost") >= {("users.jabber.example", None), ("irc.example", None)}
+        assert not {("irc.example", None)} & items(s, "example.test")
+        s.close()
+
+
+@pytest.mark.parametrize("kind", ["info", "items"])
+def test_changes_are_refused(server, streams, kind):
+    """Only questions: sets are not-allowed, at the server and at the account."""
+    s = streams(server.login())
+    for to in ("localhost", s.bare):
+        assert error_of(s.iq(f"<query xmlns='{NS[kind]}'/>", to=to, type_="set")) == ("cancel", "not-allowed")

@@ -181,6 +181,8 @@ ENDINGS = {
                                                        reason="go away & <hide>"),
     "banned while online": lambda server: server.api("ban_account", user="u1", host="localhost", reason="spam"),
 }
+TOO_MANY = (f"<stream:error><conflict xmlns='{NS['streams']}'/><text xml:lang='en' xmlns='{NS['streams']}'>Replaced by new connection"
+            "</text></stream:error>")
 CONVERSATIONS = [c for c in CASES if c["name"] not in ENDINGS]
 
 
@@ -206,6 +208,17 @@ def test_ended(server, people, streams, case):
         server.api("unban_account", user="u1", host="localhost")
     want, ended = parse(case["steps"][-1]["receive"])
     assert s.stream_ended == ended and not all_unlike(s.items, want), s.transcript()
+
+
+def test_more_sessions_than_allowed(server, people, streams):
+    """limits: more sessions than max_user_sessions (10): the oldest gets ... (recorded)."""
+    opened = [streams(server.login("u2", f"s{i}", password="pw2")) for i in range(12)]
+    want, _ = parse(TOO_MANY)
+    for s in opened[:2]:
+        s.expect_end()
+        assert not all_unlike(s.items, want), s.transcript()
+    for s in opened[2:]:
+        s.expect_nothing()
 
 
 def test_lists_are_true():

@@ -17,6 +17,7 @@ DATA = pathlib.Path(__file__).parent / "data"
 RECORDED = json.loads((DATA / "disco.json").read_text())
 CASES = RECORDED["cases"]
 FORMS = [f for f in RECORDED["forms"] if f.get("send") and f.get("raw")]
+ALL_MODULES = RECORDED["with_all_modules"]
 ENTITIES, FEATURES, ITEMS, REQUESTS = (waiting(DATA, k) for k in ("entity", "feature", "item", "request"))
 # What this server has besides. XEP-0115 §7 and XEP-0390 §5 ask for the first two, XEP-0377 for the third; accounts answer the rest.
 MORE = {"http://jabber.org/protocol/caps", "urn:xmpp:caps", "urn:xmpp:reporting:1"}
@@ -148,6 +149,36 @@ def test_request(sessions, form):
         assert unlike(got, want), f"{form['name']!r} passes: take it out of data/waiting.txt"
         return
     same_error(got, want)
+
+
+def with_all_modules(config):
+    stock.configure(config)
+    config["modules"].update({m: {} for m in ALL_MODULES["modules_added"]})
+    config["modules"]["mod_http_fileserver"] = {"docroot": "/nonexistent"}
+
+
+def server_features(s):
+    query = s.iq(f"<query xmlns='{NS['info']}'/>", to="localhost")[0]
+    return {f for f, in names_of(query, q("info", "feature"), "var")}
+
+
+def test_all_modules(new_server, sessions):
+    """What more there is with every module that needs no external server: features, services, stream features."""
+    added, wait = set(ALL_MODULES["server_features_added"]), waiting(DATA, "all")
+    with new_server(with_all_modules) as server:
+        stock.register(server)
+        with server.login("u1", password="pw1") as s:
+            assert server_features(s) - server_features(sessions["u1"]) - FEATURES == added - wait
+            services = {f"jid={i.get('jid')!r}" for i in s.iq(f"<query xmlns='{NS['items']}'/>", to="localhost")[0] if not i.get("node")}
+            known = {i for i in ALL_MODULES["server_items"] if not i.startswith("node")}
+            assert services == known - wait, services ^ known
+            account = {f for f, in names_of(s.iq(f"<query xmlns='{NS['info']}'/>", to=s.bare)[0], q("info", "feature"), "var")}
+            assert account & set(ALL_MODULES["account_features_added"]) == set(ALL_MODULES["account_features_added"]) - wait
+            service = s.iq(f"<query xmlns='{NS['info']}'/>", to="multicast.localhost")[0]
+            assert {f"name={n!r} type={t!r} category={c!r}" for n, t, c in names_of(
+                service, q("info", "identity"), "name", "type", "category")} == set(ALL_MODULES["multicast_service"]["identities"])
+            assert {f for f, in names_of(service, q("info", "feature"), "var")} == set(ALL_MODULES["multicast_service"]["features"])
+            s.close()
 
 
 def test_lists_are_true():
