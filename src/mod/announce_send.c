@@ -201,25 +201,54 @@ void announce_to_sessions_of(struct account *a, struct str text)
     arena_release(&own);
 }
 
+#define ROUND 256
+
+/* Accounts of the next sessions, in order of their addresses: those of one account are neighbours. */
+struct round {
+    struct arena *arena;
+    struct str host;
+    struct jid who[ROUND], last; /* last: of whatever was looked at */
+    size_t n, looked_at;
+};
+
+static bool take_session(struct order_node *node, void *arg)
+{
+    struct round *r = arg;
+    struct jid j = session_jid(CONTAINER_OF(node, struct session, all));
+    bool again = jid_present(r->last) && jid_bare_eq(r->last, j);
+    r->last = jid_copy(r->arena, j);
+    if (!again && str_eq(jid_host(j), r->host))
+        r->who[r->n++] = jid_to_bare(r->last);
+    return ++r->looked_at < ROUND;
+}
+
+static void run_round(struct turns *t, const struct round *r, void (*fn)(struct account *a, void *arg) YIELDS, void *arg) YIELDS;
+static void run_round(struct turns *t, const struct round *r, void (*fn)(struct account *a, void *arg) YIELDS, void *arg)
+{
+    for (size_t i = 0; i < r->n && !rt_stopping(); i++) {
+        struct account *account = account_find(jid_user(r->who[i]), jid_host(r->who[i]));
+        if (account)
+            in_turn(t, account, fn, arg);
+    }
+}
+
 void announce_online_here(struct str host, void (*fn)(struct account *a, void *arg) YIELDS, void *arg)
 {
     struct turns turns = {0};
     struct arena *a = arena_new();
-    struct session_table *table = session_table_self();
-    size_t n = 0, i = 0;
-    LIST_EACH(it, &table->all)
-        n++;
-    struct jid *who = ARENA_ARRAY(a, struct jid, n + 1);
-    LIST_EACH(it, &table->all) {
-        const struct session *s = LIST_ENTRY(it, struct session, all);
-        if (s->account->sessions.next == &s->link && str_eq(jid_host(session_jid(s)), host)) /* each account once */
-            who[i++] = jid_copy(a, account_jid(s->account));
-    }
-    for (n = i, i = 0; i < n && !rt_stopping(); i++) {
-        struct account *account = account_find(jid_user(who[i]), jid_host(who[i]));
-        if (account)
-            in_turn(&turns, account, fn, arg);
-    }
+    struct jid last = JID_NULL;
+    bool more;
+    do {
+        struct arena *next = arena_new(); /* of what is done only the place is kept */
+        struct round r = {.arena = next, .host = host, .last = jid_present(last) ? jid_copy(next, last) : JID_NULL};
+        order_walk(&session_table_self()->all, jid_present(r.last) ? jid_full(r.last) : STR_NULL, take_session, &r);
+        run_round(&turns, &r, fn, arg);
+        last = r.last;
+        more = r.looked_at == ROUND && !rt_stopping();
+        arena_release(&a);
+        a = next;
+        fiber_sleep(0);
+    } while (more);
     wait_all(&turns);
     arena_release(&a);
 }
