@@ -17,7 +17,7 @@ password = sys.stdin.buffer.read().rstrip(b"\0").decode()
 with open(folder + "/seen", "a") as f:
     f.write(f"{user} {os.getppid()}\n")
 if user == "bin":
-    os.kill(os.getppid(), signal.SIGSEGV)
+    os.kill(os.getppid(), signal.SIGKILL)
 if user == "games":
     signal.alarm(30)
     signal.pause()
@@ -146,7 +146,7 @@ def test_good_answer(server, streams):
 
 
 def test_module_that_crashes(server, streams):
-    """It takes its process along, not the server's; the next question finds another one."""
+    """It takes its process along (as here its program does), not the server's; the next question finds another one."""
     refused(server, streams, "bin", "x", condition="temporary-auth-failure")
     enters(server, streams, "daemon", "pass:word ü")
 
