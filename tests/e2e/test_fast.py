@@ -193,11 +193,17 @@ def test_no_token_for_a_client_without_a_name(server, streams, agent):
 
 
 def test_survives_kill(new_server, streams):
+    """What was answered is so afterwards: a token, its count, and its end."""
     with new_server(configure) as server:
         user, token = obtain(server, streams)
+        _, other = obtain(server, streams, user=user, agent=OTHER_AGENT)
+        fits(attempt(server, streams, user, token, fast=f"<fast xmlns='{FAST}' count='3'/>"))
+        fits(attempt(server, streams, user, other, agent=OTHER_AGENT, fast=f"<fast xmlns='{FAST}' invalidate='1'/>"))
         server.kill()
         server.start()
-        fits(attempt(server, streams, user, token))
+        refused(attempt(server, streams, user, token, fast=f"<fast xmlns='{FAST}' count='3'/>"))
+        fits(attempt(server, streams, user, token, fast=f"<fast xmlns='{FAST}' count='4'/>"))
+        refused(attempt(server, streams, user, other, agent=OTHER_AGENT))
 
 
 # --- rotation, §3.5 and §5 ---
