@@ -29,7 +29,11 @@ NO_NODE = ("<iq type='error' from='localhost' to='{}'><error type='cancel'><item
            "<text xml:lang='en' xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>Node not found</text></error></iq>")
 # A node that is not there is an error (XEP-0030 §4.3), not an empty list.
 DIFFERENT_ITEMS = {
-    "server node announce, u1": NO_NODE.format("u1@localhost/r1"),
+    # One that is not for him is as forbidden as to ask what it is.
+    "server node announce, u1": (
+        "<iq type='error' from='localhost' to='u1@localhost/r1'><error type='auth'><forbidden "
+        "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xml:lang='en' xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>Access denied by "
+        "service policy</text></error></iq>"),
     "server node http://jabber.org/protocol/admin, u1": NO_NODE.format("u1@localhost/r1"),
     "server node http://jabber.org/protocol/admin, admin": NO_NODE.format("admin@localhost/adm"),
     "server node nosuchnode, u1": NO_NODE.format("u1@localhost/r1"),
