@@ -30,7 +30,6 @@ struct mgmt *mgmt_new(struct session *s)
     m->refs = 1;
     list_init(&m->windows);
     list_init(&m->dirty);
-    list_init(&m->away);
     timer_setup(&m->timer, NULL);
     rand_token(m->id, MGMT_ID_LEN);
     return m;
@@ -68,7 +67,6 @@ void mgmt_release(struct mgmt **mp)
         return;
     timer_stop(&m->timer);
     list_del(&m->dirty);
-    list_del(&m->away);
     drop_holds(m);
     buf_deinit(&m->queue);
     free(m);

@@ -42,8 +42,7 @@ struct mgmt {
     struct timer timer;      /* attached: acknowledgement due; detached: end of the session */
     struct mgmt_window *window; /* of the stanzas that are coming in; NULL: none since the last */
     struct list windows;     /* closed ones that are not done, oldest first */
-    struct list dirty;       /* in the shard's list of what the store has to be told */
-    struct list away;        /* in the shard's list of those that lost their stream a moment ago */
+    struct list dirty;       /* in the shard's list of what the store has to be told; or, while `away`, that of what may be */
     /* The client is told `handled`; set by the stream, NULL without one. */
     void (*answer)(struct mgmt *m);
     bool old_ns : 1;     /* urn:xmpp:sm:2 */
@@ -57,6 +56,7 @@ struct mgmt {
     bool returned : 1;   /* of the process before, and not resumed yet */
     bool asleep : 1;     /* the server goes down: its time begins anew after the start */
     bool row_due : 1, acked_due : 1;
+    bool away : 1;       /* lost its stream a moment ago, and the store does not know */
     bool told_away : 1;  /* the store knows when it ends */
     char id[MGMT_ID_LEN + 1];
 };

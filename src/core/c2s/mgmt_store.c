@@ -199,9 +199,21 @@ static void on_timer(struct timer *t)
         timer_arm(t, failing ? RETRY_MS : DELAY_MS);
 }
 
+/* It is in no list then. */
+static void tell_away(struct mgmt *m)
+{
+    list_del(&m->dirty);
+    m->away = false;
+    m->told_away = m->row_due = true;
+}
+
 void mgmt_changed(struct mgmt *m)
 {
-    if (!m->kept || !m->session || m->saving || m->dirty.next != &m->dirty)
+    if (!m->kept || !m->session || m->saving)
+        return;
+    if (m->away)
+        tell_away(m);
+    if (m->dirty.next != &m->dirty)
         return;
     list_push(&dirty, &m->dirty);
     if (!timer_armed(&timer))
@@ -218,25 +230,31 @@ static void on_away(struct timer *t)
 {
     (void)t;
     while (!list_empty(&away)) {
-        struct mgmt *m = LIST_ENTRY(away.next, struct mgmt, away);
-        list_del(&m->away);
-        m->told_away = true;
-        mgmt_row_changed(m);
+        struct mgmt *m = LIST_ENTRY(away.next, struct mgmt, dirty);
+        tell_away(m);
+        mgmt_changed(m);
     }
 }
 
 void mgmt_is_away(struct mgmt *m)
 {
-    if (!m->kept || m->told_away || m->away.next != &m->away)
+    if (!m->kept || m->told_away || m->away)
         return;
-    list_push(&away, &m->away);
+    if (m->dirty.next != &m->dirty) { /* it is about to be written anyway */
+        m->told_away = m->row_due = true;
+        return;
+    }
+    m->away = true;
+    list_push(&away, &m->dirty);
     if (!timer_armed(&away_timer))
         timer_arm(&away_timer, AWAY_MS);
 }
 
 void mgmt_is_back(struct mgmt *m)
 {
-    list_del(&m->away);
+    if (m->away)
+        list_del(&m->dirty);
+    m->away = false;
     if (m->told_away)
         mgmt_row_changed(m);
     m->told_away = false;
