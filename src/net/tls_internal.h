@@ -74,6 +74,8 @@ struct tls_peer {
     STACK_OF(X509) *chain; /* without the leaf; may be NULL */
 };
 const struct tls_peer *tls_conn_peer(const struct tls_conn *t);
+/* tls_peer_addresses of a certificate by itself. */
+size_t tls_cert_addresses(const X509 *leaf, struct arena *a, struct str *out);
 void tls_conn_forget_peer(struct tls_conn *t);
 
 #endif

@@ -103,10 +103,9 @@ static struct str xmpp_address(const GENERAL_NAME *name, const ASN1_OBJECT *oid,
     return arena_str(a, str_n((const char *)ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s)));
 }
 
-size_t tls_peer_addresses(const struct conn *c, struct arena *a, struct str out[TLS_PEER_ADDRESSES_MAX])
+size_t tls_cert_addresses(const X509 *leaf, struct arena *a, struct str *out)
 {
-    const struct tls_peer *peer = c->tls ? tls_conn_peer(c->tls) : NULL;
-    GENERAL_NAMES *names = peer ? X509_get_ext_d2i(peer->leaf, NID_subject_alt_name, NULL, NULL) : NULL;
+    GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
     ASN1_OBJECT *oid = OBJ_txt2obj(XMPP_ADDR_OID, 1);
     size_t n = 0;
     for (int i = 0; oid && i < sk_GENERAL_NAME_num(names) && n < TLS_PEER_ADDRESSES_MAX; i++) {
@@ -117,4 +116,10 @@ size_t tls_peer_addresses(const struct conn *c, struct arena *a, struct str out[
     GENERAL_NAMES_free(names);
     ERR_clear_error();
     return n;
+}
+
+size_t tls_peer_addresses(const struct conn *c, struct arena *a, struct str out[TLS_PEER_ADDRESSES_MAX])
+{
+    const struct tls_peer *peer = c->tls ? tls_conn_peer(c->tls) : NULL;
+    return peer ? tls_cert_addresses(peer->leaf, a, out) : 0;
 }
