@@ -189,7 +189,7 @@ class Device:
 
     def reconnect(self):
         """After `lost`; whether it is the same session again."""
-        result = self.do("reconnect")
+        self.entered = result = self.do("reconnect")
         assert result["jid"] == self.jid
         return result["resumed"]
 
