@@ -105,7 +105,7 @@ static void ask(struct mgmt *m, struct buf *b)
 {
     buf_printf(b, "<r xmlns='%s'/>", ns_of(m->old_ns));
     m->asked = true;
-    m->asked_out = m->out;
+    m->sent_since = false;
     if (m->ack_ms && !m->full)
         timer_arm(&m->timer, m->ack_ms);
 }
@@ -126,7 +126,7 @@ static void on_a(struct c2s *c, struct mgmt *m, struct xml_el *el)
     if (!m->full)
         timer_stop(&m->timer);
     /* Sent after the request: these want one too. Not others: there are clients that never count some stanzas (xmpp.js). */
-    if (m->n && m->out != m->asked_out) {
+    if (m->n && m->sent_since) {
         ask(m, conn_out_begin(c->conn));
         conn_out_end(c->conn);
     }
@@ -146,7 +146,9 @@ void c2s_mgmt_sent(struct c2s *c, enum stanza_kind kind, struct arena *arena, st
 {
     struct mgmt *m = c->session->mgmt;
     mgmt_append(m, kind, str_n(b->p + at, b->n - at), (uint32_t)clock_wall_s(), kind == STANZA_MESSAGE ? arena : NULL);
-    if (!m->asked)
+    if (m->asked)
+        m->sent_since = true;
+    else
         ask(m, b);
 }
 

@@ -34,7 +34,6 @@ struct mgmt {
     uint32_t safe;           /* the same as the store knows it; handled runs ahead by one write */
     uint32_t want;           /* the count whose acknowledgement the client waits for, with answer_due */
     uint32_t out;            /* stanzas to the client */
-    uint32_t asked_out;      /* the same when it was last asked for an acknowledgement */
     uint32_t old_n;          /* records that came from the store at the start, while `returned` */
     uint32_t max_n, max_bytes;
     uint32_t ack_ms, resume_s; /* 0: none */
@@ -48,6 +47,7 @@ struct mgmt {
     bool old_ns : 1;     /* urn:xmpp:sm:2 */
     bool resumable : 1;
     bool asked : 1;      /* <r/> is out */
+    bool sent_since : 1; /* stanzas went out after it */
     bool full : 1;
     bool answer_due : 1;
     bool kept : 1;       /* goes to the store at all */
