@@ -79,7 +79,7 @@ def test_older_versions(server, sessions, version):
 
 
 def test_some(server, sessions):
-    for word, n in (("available", N // 3), ("unavailable", N - N // 3), ("dnd", 0), ("nonsense", 0)):
+    for word, n in (("available", N // 3), ("unavailable", N - N // 3), ("dnd", 0), ("nonsense", 0), ("", 0)):
         for args in ({"status": word}, {"status": word, "host": "localhost"}):
             command = "status_list_host" if "host" in args else "status_list"
             assert len(json.loads(ask(server, command, **args)[1])) == n

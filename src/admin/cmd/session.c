@@ -48,7 +48,7 @@ static int list_sessions(struct cmd_call *c, struct str host,
 {
     struct listing l = {.c = c, .fill = fill};
     struct error err = ERROR_INIT;
-    if (account_sessions_each(host, c->page.after, send_session, &l, &err) < 0)
+    if (account_sessions_each(host, STR_NULL, c->page.after, send_session, &l, &err) < 0)
         return cmd_fail_error(c, &err);
     return l.rc;
 }

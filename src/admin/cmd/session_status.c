@@ -32,7 +32,6 @@ static int count(struct cmd_call *c, struct str host)
 /* Rows go out in order of addresses; in parts (versions before 3) they have another order, and are collected. */
 struct listing {
     struct cmd_call *c;
-    struct str wanted;
     bool in_parts;
     int rc;
 };
@@ -42,8 +41,6 @@ static bool send_session(const struct session_info *s, void *arg)
 {
     struct listing *l = arg;
     struct cmd_call *c = l->c;
-    if (!str_eq(l->wanted, S("all")) && !str_eq(l->wanted, str_of(s->show)))
-        return true;
     if (l->in_parts) {
         struct value *f = cmd_add_row(c)->items;
         f[0] = value_str(arena_str(c->arena, jid_full(s->jid)));
@@ -60,12 +57,12 @@ static bool send_session(const struct session_info *s, void *arg)
 static int list(struct cmd_call *c, struct str host) YIELDS;
 static int list(struct cmd_call *c, struct str host)
 {
-    struct listing l = {.c = c, .wanted = arg_str(c, "status"), .in_parts = c->shape->from_newest};
+    struct listing l = {.c = c, .in_parts = c->shape->from_newest};
     struct error err = ERROR_INIT;
-    struct str prepared;
-    if (!named_host(c, host, &prepared))
+    struct str prepared, show = arg_str(c, "status");
+    if (!named_host(c, host, &prepared) || str_empty(show))
         return 0;
-    if (account_sessions_each(prepared, c->page.after, send_session, &l, &err) < 0)
+    if (account_sessions_each(prepared, str_eq(show, S("all")) ? STR_NULL : show, c->page.after, send_session, &l, &err) < 0)
         return cmd_fail_error(c, &err);
     return l.rc;
 }

@@ -67,7 +67,7 @@ static void arena_drop(void *arg)
 /* What one shard is asked and tells; in an arena of its own, which outlives even a shard that answers too late. */
 struct piece {
     struct arena *arena;
-    struct str host, after; /* out: after: how far it has come */
+    struct str host, show, after; /* out: after: how far it has come */
     struct listing listing;
     size_t looked_at;
     bool more;
@@ -77,7 +77,7 @@ static bool take_session(struct order_node *n, void *arg)
 {
     struct piece *p = arg;
     const struct session *s = CONTAINER_OF(n, const struct session, all);
-    if (!p->host.n || str_eq(jid_host(session_jid(s)), p->host))
+    if ((!p->host.n || str_eq(jid_host(session_jid(s)), p->host)) && (!p->show.n || str_eq(str_of(show_name(s->show)), p->show)))
         list_one(&p->listing, s);
     p->more = ++p->looked_at == LOOK_AT || p->listing.n == PIECE;
     if (p->more)
@@ -94,6 +94,13 @@ static int list_piece(void *arg, struct error *err)
     return 0;
 }
 
+/* What is wanted of all. */
+struct wanted {
+    struct str host, show, after;
+    session_fn fn;
+    void *arg;
+};
+
 /* One shard's part of the list. */
 struct source {
     struct piece *piece; /* NULL: none yet */
@@ -109,15 +116,15 @@ static void source_drop(struct source *s)
 }
 
 /* The next that is not empty. The place to go on from is the old piece's, which goes only then. */
-static int source_fill(struct source *s, unsigned shard, struct str host, struct str after, struct error *err) YIELDS;
-static int source_fill(struct source *s, unsigned shard, struct str host, struct str after, struct error *err)
+static int source_fill(struct source *s, unsigned shard, const struct wanted *w, struct error *err) YIELDS;
+static int source_fill(struct source *s, unsigned shard, const struct wanted *w, struct error *err)
 {
     while (!s->ended && (!s->piece || s->at == s->piece->listing.n)) {
         struct arena *g = arena_new();
         struct piece *p = ARENA_NEW(g, struct piece);
-        *p = (struct piece){.arena = g, .host = arena_str(g, host)};
-        if (s->piece || after.p)
-            p->after = arena_str(g, s->piece ? s->piece->after : after);
+        *p = (struct piece){.arena = g, .host = arena_str(g, w->host), .show = arena_str(g, w->show)};
+        if (s->piece || w->after.p)
+            p->after = arena_str(g, s->piece ? s->piece->after : w->after);
         arena_on_release(g, listing_free, &p->listing);
         source_drop(s);
         s->piece = p;
@@ -144,28 +151,28 @@ static struct source *source_first(struct source *sources, unsigned n)
     return best;
 }
 
-static int each_in_order(struct source *sources, struct str host, struct str after, session_fn fn, void *arg,
-                         struct error *err) YIELDS;
-static int each_in_order(struct source *sources, struct str host, struct str after, session_fn fn, void *arg, struct error *err)
+static int each_in_order(struct source *sources, const struct wanted *w, struct error *err) YIELDS;
+static int each_in_order(struct source *sources, const struct wanted *w, struct error *err)
 {
     struct source *s;
     for (unsigned i = 0; i < shard_count(); i++)
-        if (source_fill(&sources[i], i, host, after, err) != 0)
+        if (source_fill(&sources[i], i, w, err) != 0)
             return -1;
     while ((s = source_first(sources, shard_count()))) {
-        if (!fn(&s->piece->listing.items[s->at++], arg))
+        if (!w->fn(&s->piece->listing.items[s->at++], w->arg))
             return 0;
-        if (source_fill(s, (unsigned)(s - sources), host, STR_NULL, err) != 0)
+        if (source_fill(s, (unsigned)(s - sources), w, err) != 0)
             return -1;
     }
     return 0;
 }
 
-int account_sessions_each(struct str host, struct str after, session_fn fn, void *arg, struct error *err)
+int account_sessions_each(struct str host, struct str show, struct str after, session_fn fn, void *arg, struct error *err)
 {
     struct arena *a = arena_new();
+    struct wanted w = {arena_str(a, host), arena_str(a, show), after.p ? arena_str(a, after) : STR_NULL, fn, arg};
     struct source *sources = ARENA_ARRAY(a, struct source, shard_count());
-    int rc = each_in_order(sources, arena_str(a, host), after, fn, arg, err);
+    int rc = each_in_order(sources, &w, err);
     for (unsigned i = 0; i < shard_count(); i++)
         source_drop(&sources[i]);
     arena_release(&a);
@@ -199,7 +206,7 @@ static bool collect(const struct session_info *s, void *arg)
 int account_sessions(struct arena *a, struct str host, struct session_info **out, size_t *n_out, struct error *err)
 {
     struct collection l = {.arena = a};
-    if (account_sessions_each(host, STR_NULL, collect, &l, err) != 0)
+    if (account_sessions_each(host, STR_NULL, STR_NULL, collect, &l, err) != 0)
         return -1;
     *out = l.items;
     *n_out = l.n;

@@ -464,7 +464,7 @@ static void lists_body(void *arg)
     struct session_info kept = si[1];
     struct str seen_first = STR_NULL;
     kept_arena = a;
-    CHECK_INT(account_sessions_each(STR_NULL, jid_full(si[1].jid), take_first, &seen_first, &err), 0);
+    CHECK_INT(account_sessions_each(STR_NULL, STR_NULL, jid_full(si[1].jid), take_first, &seen_first, &err), 0);
     CHECK_STR(seen_first, jid_full(si[2].jid));
     CHECK_INT(account_sessions(a, S("b.example"), &si, &n, &err), 0);
     CHECK_INT(n, 1);
