@@ -22,8 +22,9 @@ struct session_info {
 
 /*
  * All sessions (host absent: of all; show absent: whatever they show, otherwise a word as in session_info) in order of their full
- * addresses, behind `after` (absent: from the first): brought from the shards in pieces, so that neither memory nor the turns of a loop grow with them. Who comes or goes meanwhile
- * may be among them. fn may suspend; what it is shown lives until it returns. It says false when it has enough; that is no failure.
+ * addresses, behind `after` (absent: from the first): brought from the shards in pieces, so that neither memory nor the turns of a
+ * loop grow with them. Who comes or goes meanwhile may be among them. fn may suspend; what it is shown lives until it returns. It
+ * says false when it has enough; that is no failure.
  */
 typedef bool (*session_fn)(const struct session_info *s, void *arg);
 int account_sessions_each(struct str host, struct str show, struct str after, session_fn fn, void *arg, struct error *err) YIELDS;
