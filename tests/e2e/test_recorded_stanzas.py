@@ -112,7 +112,7 @@ class Play:
         self.fence(case)
         for s, n in [(sender, len(want))] + [(self.sessions[who], len(o)) for who, o in others.items()]:
             with contextlib.suppress(Timeout):
-                s.wait(lambda s=s, n=n: len(s.items) >= n, "answers", 1 if case["title"] in WAITING else DEADLINE)
+                s.wait(lambda s=s, n=n: len(s.items) >= n, "answers", 0.01 if case["title"] in WAITING else DEADLINE)
         return {who: list(s.items) for who, s in self.sessions.items()}
 
     def up_to(self, case):
