@@ -341,3 +341,19 @@ def test_commands(world):
 def test_bad_forms(world, node, fields, error):
     assert error_of(complete(world.boss, node, fields)) == error
     quiet(world.plain)
+
+
+def test_many_sessions(new_server, streams):
+    """More sessions than are looked at in a round, several of an account: each hears it once."""
+    s = new_server(configure)
+    s.start()
+    s.api("register", user="boss", host="localhost", password=PASSWORD)
+    boss = streams(s.login("boss", presence=True))
+    names = [s.register() for _ in range(60)]
+    readers = [streams(s.login(n, presence=True)) for n in names for _ in range(5)]
+    for what in ("online", "motd", "online"):
+        say(boss, f"localhost/announce/{what}", what)
+        for r in readers:
+            r.expect_message(what)
+    heard(boss, "online"), heard(boss, "motd"), heard(boss, "online")
+    quiet(boss, *readers)
