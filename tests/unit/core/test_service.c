@@ -99,7 +99,8 @@ static void test_vcard(void **state)
     struct buf b = BUF_INIT;
     struct yaml *y = yaml_parse(a, "v",
                                 S("{fn: A & B, nickname: 'true', n: {family: F}, org: {name: O, units: [p, q]}, categories: [x],"
-                                  " tel: [{home: true, work: false, number: 1}, {number: 2}], class: private, sort_string: s, note: }"),
+                                  " tel: [{home: true, work: false, number: 1}, {number: 2}], class: private,"
+                                  " sort_string: s, note: }"),
                                 &err);
     struct xml_el *el = xml_new(a, TOK_vCard, TOK_NS_VCARD);
     assert_non_null(y);
