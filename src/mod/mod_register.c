@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "core/account/account.h"
+#include "core/account/session.h"
 #include "core/auth/auth.h"
 #include "core/config/access.h"
 #include "core/module/module.h"
@@ -326,12 +327,20 @@ static void describe(const struct request *r, struct stanza *answer)
 
 /* --- the two ways --- */
 
+static void end_sessions(struct account *a, void *arg) YIELDS;
+static void end_sessions(struct account *a, void *arg)
+{
+    struct jid j = account_jid(a);
+    struct error err = ERROR_INIT;
+    unsigned kicked;
+    if (account_kick(jid_user(j), jid_host(j), STR_NULL, KICK_REMOVED, STR_NULL, &kicked, &err) < 0)
+        LOG(WARNING, "register", NULL, "sessions of a removed account go on: %s", err.text);
+}
+
 static void on_iq(struct iq *iq) YIELDS;
 static void on_iq(struct iq *iq)
 {
     struct request r = {.host = iq->host, .from = iq->stanza->from, .stanza = iq->stanza, .query = iq->child, .arena = iq->arena};
-    unsigned kicked;
-    struct error err = ERROR_INIT;
     if (iq->stanza->type == ST_GET) {
         struct stanza *answer = iq_result_new(iq);
         describe(&r, answer);
@@ -344,8 +353,9 @@ static void on_iq(struct iq *iq)
         return;
     }
     iq_result_empty(iq);
-    if (r.removed)
-        account_kick(jid_user(r.from), jid_host(r.from), STR_NULL, KICK_REMOVED, STR_NULL, &kicked, &err);
+    struct account *a = r.removed ? account_find(jid_user(r.from), jid_host(r.from)) : NULL;
+    if (a)
+        account_in_turn(a, end_sessions, NULL); /* behind the answer, which waits behind what contacts say to it */
 }
 
 static enum hook_verdict on_early(struct early_event *e) YIELDS;
