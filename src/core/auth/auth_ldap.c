@@ -8,9 +8,9 @@
 #include "base/mem.h"
 #include "core/auth/auth_method.h"
 #include "core/auth/ldap_filter.h"
+#include "core/auth/ldap_lib.h"
 #include "rt/pool.h"
 
-#include <ldap.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/time.h>
@@ -81,7 +81,7 @@ static int simple_bind(LDAP *ld, const char *dn, struct str password)
 static int connect_to(const struct state *s, LDAP **out)
 {
     LDAP *ld = NULL;
-    int rc = ldap_initialize(&ld, s->uris);
+    int rc = ldap_lib_load() ? ldap_initialize(&ld, s->uris) : LDAP_LOCAL_ERROR;
     if (rc == LDAP_SUCCESS)
         rc = set_options(ld, s);
     if (rc == LDAP_SUCCESS && s->starttls)
