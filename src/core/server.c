@@ -24,6 +24,7 @@
 #include "rt/mailbox.h"
 #include "rt/pool.h"
 #include "rt/shard.h"
+#include "store/ledger.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -417,7 +418,7 @@ static void start_fiber(void *arg)
     const struct config *c = config_current();
     int64_t max = opt_int(c->global, "max_connections");
     listener_set_total_limit(max == OPT_INFINITY ? 0 : (unsigned)max);
-    if (stranger_start(&e) != 0 || mgmt_restore(&e) != 0 || listeners_apply(c, &e) != 0 || hooks.started(&e) != 0) {
+    if (stranger_start(&e) != 0 || mgmt_restore(env.spool_dir, &e) != 0 || listeners_apply(c, &e) != 0 || hooks.started(&e) != 0) {
         *out = e;
         ending = SERVER_STOP;
         rt_stop();
@@ -437,5 +438,6 @@ int server_run(struct error *err)
 {
     fiber_run(start_fiber, err);
     rt_run();
+    ledger_close();
     return err->code == ERR_NONE ? 0 : -1;
 }

@@ -106,6 +106,7 @@ static void send_copies(struct account *a, const struct stanza *s, enum token di
     if (!anybody_wants(a, but))
         return;
     struct stanza *w = wrap(a, s, direction);
+    stanza_follow(w, s);
     LIST_EACH(it, &a->sessions) {
         struct session *x = LIST_ENTRY(it, struct session, link);
         if (x->carbons && x != but && !x->took && !x->deaf && !x->closing) {

@@ -14,6 +14,7 @@
 #include "core/config/access.h"
 #include "mod/api/offline_rules.h"
 #include "rt/fiber.h"
+#include "store/ledger.h"
 #include "store/spool.h"
 
 #define BATCH 64                 /* messages between two removals */
@@ -66,8 +67,14 @@ static enum store_rc add(const struct stanza *s, uint64_t max)
     if (max == 0)
         return STORE_LIMIT;
     offline_write(&text, s, jid_host(s->to), now);
-    enum store_rc rc = spool_add(jid_host(s->to), jid_user(s->to), buf_str(&text), (int64_t)(now / 1000000),
-                                 max == UINT64_MAX ? 0 : max);
+    if (max == UINT64_MAX)
+        max = 0;
+    bool once = s->cause && s->cause->id;
+    enum store_rc rc = once ? spool_add_once(jid_host(s->to), jid_user(s->to), buf_str(&text), (int64_t)(now / 1000000), max,
+                                             str_of(s->cause->id), (int64_t)s->cause_n)
+                            : spool_add(jid_host(s->to), jid_user(s->to), buf_str(&text), (int64_t)(now / 1000000), max);
+    if (once)
+        __atomic_store_n(&s->cause->spooled, true, __ATOMIC_RELAXED);
     buf_deinit(&text);
     return rc;
 }
@@ -139,6 +146,8 @@ struct flood {
     unsigned unsafe; /* sent, and not in the store's copy of the session's queue yet */
     uint32_t out;    /* the session's count when the last was sent */
     bool managed, failed;
+    struct mgmt *mgmt;  /* of a session that is kept in the store: it stays there as long as its share is in the spool too */
+    struct cause cause; /* the spool: core/c2s/mgmt.h */
 };
 
 static struct session *receiver(const struct flood *f)
@@ -157,9 +166,18 @@ static void on_safe(void *arg)
     arena_release(&a);
 }
 
-static void send_managed(struct flood *f, struct session *s, struct stanza *st)
+static void send_managed(struct flood *f, struct session *s, struct stanza *st, int64_t id)
 {
     f->managed = true;
+    if (s->mgmt->kept && !f->mgmt) {
+        f->mgmt = s->mgmt;
+        f->mgmt->floods++;
+        mgmt_hold(f->mgmt);
+    }
+    if (f->mgmt) {
+        st->cause = &f->cause;
+        st->cause_n = (uint64_t)id;
+    }
     f->unsafe++;
     arena_hold(f->to.arena);
     arena_on_release(st->arena, on_safe, f); /* core/c2s/mgmt.h: the queue holds it until it is safe */
@@ -175,7 +193,9 @@ static bool has_taken(const struct flood *f)
 {
     const struct session *s = offline_receiver_find(&f->to);
     const struct mgmt *m = s ? s->mgmt : NULL;
-    return !m || (m->kept ? f->unsafe == 0 : (int32_t)(mgmt_acked(m) - f->out) >= 0);
+    if (f->mgmt)
+        return f->unsafe == 0;
+    return !m || (int32_t)(mgmt_acked(m) - f->out) >= 0;
 }
 
 static bool wait_taken(struct flood *f) YIELDS;
@@ -232,6 +252,7 @@ static bool settle(struct flood *f)
         return false;
     }
     f->n = f->bytes = 0;
+    ledger_free_all(&f->cause.effects);
     if (f->managed)
         wait_acknowledged(f);
     return true;
@@ -254,7 +275,7 @@ static bool deliver_one(const struct spool_message *m, void *arg)
     struct stanza *st = offline_read(m, jid_to_bare(f->to.jid), (int64_t)clock_wall_s(), &broken);
     if (st) {
         if (s->mgmt)
-            send_managed(f, s, st);
+            send_managed(f, s, st, m->id);
         else
             session_send(s, st);
         stanza_end(&st);
@@ -276,12 +297,22 @@ static bool managed(const struct account *a)
     return false;
 }
 
-/* A resumed session sends no presence: it gets the rest anyway. */
+/* All came, or what did not stays for the next presence; a resumed session sends none and gets the rest anyway. */
 static void note_rest(const struct flood *f)
 {
     struct session *s = offline_receiver_find(&f->to);
-    if (s && !s->owner)
-        s->offline_due = true;
+    if (s)
+        s->offline_due = !s->owner;
+}
+
+static void let_go(struct flood *f)
+{
+    if (!f->failed)
+        ledger_free_all(&f->cause.effects); /* otherwise both have it, which the next process must know */
+    if (!f->mgmt)
+        return;
+    f->mgmt->floods--;
+    mgmt_release(&f->mgmt);
 }
 
 static void deliver_all(struct account *a, void *arg) YIELDS;
@@ -297,8 +328,9 @@ static void deliver_all(struct account *a, void *arg)
         }
         if (!f->failed)
             settle(f);
-        note_rest(f);
     }
+    note_rest(f);
+    let_go(f);
     arena_release(&mem);
 }
 
@@ -306,7 +338,9 @@ static void start(struct session *s)
 {
     struct arena *a = arena_new();
     struct flood *f = ARENA_NEW(a, struct flood);
+    s->offline_due = true;
     offline_receiver_init(&f->to, a, s);
+    f->cause.key = LEDGER_SPOOL;
     account_in_turn(s->account, deliver_all, f);
 }
 
@@ -327,7 +361,6 @@ static enum hook_verdict on_resumed(struct session_event *e)
     bool due = s->offline_due || !s->takes_offline;
     if (!session_available(s) || s->priority < 0 || s->keeps_offline || !due)
         return HOOK_PASS;
-    s->offline_due = false;
     s->takes_offline = true;
     start(s);
     return HOOK_PASS;

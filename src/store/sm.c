@@ -126,6 +126,8 @@ static enum store_rc save(struct sql_conn *c, void *arg)
         rc = acknowledge(c, j->id, j->c->acked);
     if (rc == STORE_OK && j->c->has_handled)
         rc = sql_run(c, STMT_sm_set_handled, SQL_ARGS(V_INT(j->c->handled), V_STR(j->id)), NULL);
+    if (rc == STORE_OK && j->c->has_handled && j->c->has_done)
+        rc = sql_run(c, STMT_sm_done_handled, SQL_ARGS(V_STR(j->id), V_INT(j->c->handled)), NULL);
     if (rc == STORE_OK && j->c->has_expiry)
         rc = sql_run(c, STMT_sm_set_expires, SQL_ARGS(V_INT(j->c->expires_s), V_STR(j->id)), NULL);
     if (rc == STORE_OK && j->c->data.p)
@@ -185,7 +187,8 @@ static enum store_rc remove_in(struct sql_conn *c, struct str id)
 
     if (rc != STORE_OK || touched == 0)
         return rc == STORE_OK ? STORE_NONE : rc;
-    return sql_run(c, STMT_sm_stanza_delete, SQL_ARGS(V_STR(id)), NULL);
+    rc = sql_run(c, STMT_sm_done_delete, SQL_ARGS(V_STR(id)), NULL);
+    return rc == STORE_OK ? sql_run(c, STMT_sm_stanza_delete, SQL_ARGS(V_STR(id)), NULL) : rc;
 }
 
 struct burial {
@@ -216,6 +219,48 @@ enum store_rc sm_remove_to_spool(const struct sm_session *s, const struct sm_sta
     enum store_rc rc = store_write(bury, &j);
     tally_forget(k);
     return rc;
+}
+
+struct done_row {
+    struct sm_done d;
+    int64_t seq;
+};
+
+static bool read_done(const struct sql_query *q, struct rows *r, void *row_out)
+{
+    *(struct done_row *)row_out = (struct done_row){
+        .seq = sql_int(q, 0),
+        .d = {.id = arena_str(r->a, sql_text(q, 1)), .n = sql_int(q, 2), .host = arena_str(r->a, sql_text(q, 3)),
+              .user = arena_str(r->a, sql_text(q, 4))},
+    };
+    return true;
+}
+
+static void next_done(struct rows *r, const void *last)
+{
+    r->args[0] = V_INT(((const struct done_row *)last)->seq);
+}
+
+enum store_rc sm_each_done(bool (*fn)(const struct sm_done *d, void *arg) YIELDS, void *arg)
+{
+    struct rows r = ROWS(struct done_row, STMT_sm_done_after, read_done, V_INT(0), V_INT(0));
+    const struct done_row *row;
+
+    r.advance = next_done;
+    while ((row = rows_next(&r)) && fn(&row->d, arg))
+        continue;
+    return rows_end(&r);
+}
+
+static enum store_rc sweep_done(struct sql_conn *c, void *arg)
+{
+    (void)arg;
+    return sql_run(c, STMT_sm_done_sweep, NULL, 0, NULL);
+}
+
+enum store_rc sm_sweep_done(void)
+{
+    return store_write(sweep_done, NULL);
 }
 
 enum store_rc sm_remove(struct str id)

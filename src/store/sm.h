@@ -13,7 +13,7 @@ struct sm_session {
     struct str host, user, resource;
     uint32_t handled;            /* stanzas of the client that were dealt with: the server's h */
     uint32_t acked;              /* stanzas to the client that it has acknowledged */
-    int64_t expires_s;           /* since the epoch; the stream cannot be resumed from then on */
+    int64_t expires_s;           /* since the epoch; not to be resumed from then on. 0: it ended, its queue is being given back */
     struct str data;             /* what else its owner wants back (priority, last presence, ...); at most 16 MB */
 };
 
@@ -39,6 +39,7 @@ struct sm_change {
     uint32_t acked;
     bool has_handled;
     uint32_t handled;
+    bool has_done;                /* with handled: what was noted of stanzas up to there (spool_add_once) is forgotten */
     bool has_expiry;
     int64_t expires_s;
     struct str data;              /* absent: as it was */
@@ -51,6 +52,15 @@ enum store_rc sm_save(struct str id, const struct sm_change *c) YIELDS;
  * other writes; a failure is logged.
  */
 void sm_acked_later(struct str id, uint32_t acked);
+
+/* What spool_add_once has noted: n of stream `id` is or was among the messages of that account. */
+struct sm_done {
+    struct str id, host, user;
+    int64_t n;
+};
+enum store_rc sm_each_done(bool (*fn)(const struct sm_done *d, void *arg) YIELDS, void *arg) YIELDS;
+/* Notes of spool_add_once that belong to no stream any more: for the start, when no stream is at work. */
+enum store_rc sm_sweep_done(void) YIELDS;
 
 /* With its stanzas; STORE_NONE when it was not there. */
 enum store_rc sm_remove(struct str id) YIELDS;

@@ -39,12 +39,22 @@ struct add {
     struct str host, user, xml;
     int64_t stored_s;
     uint64_t max;
+    struct str id; /* absent: nobody asks twice */
+    int64_t n;
+    bool added;
 };
 
 static enum store_rc add(struct sql_conn *c, void *arg)
 {
-    const struct add *j = arg;
+    struct add *j = arg;
+    int64_t touched = 1;
+    enum store_rc rc = STORE_OK;
 
+    if (j->id.p)
+        rc = sql_run(c, STMT_sm_done_add, SQL_ARGS(V_STR(j->id), V_INT(j->n), V_STR(j->host), V_STR(j->user)), &touched);
+    j->added = touched != 0;
+    if (rc != STORE_OK || touched == 0)
+        return rc;
     return spool_add_in(c, j->host, j->user, j->xml, j->stored_s, j->max);
 }
 
@@ -60,7 +70,7 @@ static bool has_room(struct tally_key k, uint64_t max)
 enum store_rc spool_add(struct str host, struct str user, struct str xml, int64_t stored_s, uint64_t max)
 {
     struct tally_key k = tally_key(TALLY_SPOOL, host, user);
-    struct add j = {host, user, xml, stored_s, has_room(k, max) ? 0 : max};
+    struct add j = {.host = host, .user = user, .xml = xml, .stored_s = stored_s, .max = has_room(k, max) ? 0 : max};
     enum store_rc rc;
 
     if (!owner_ok(host, user) || !store_text_ok(xml))
@@ -68,6 +78,22 @@ enum store_rc spool_add(struct str host, struct str user, struct str xml, int64_
     tally_begin(k);
     rc = store_write(add, &j);
     tally_end(k, rc, 1);
+    return rc;
+}
+
+enum store_rc spool_add_once(struct str host, struct str user, struct str xml, int64_t stored_s, uint64_t max, struct str id,
+                             int64_t n)
+{
+    struct tally_key k = tally_key(TALLY_SPOOL, host, user);
+    struct add j = {.host = host, .user = user, .xml = xml, .stored_s = stored_s, .max = has_room(k, max) ? 0 : max, .id = id,
+                    .n = n};
+    enum store_rc rc;
+
+    if (!owner_ok(host, user) || !store_text_ok(xml) || !store_name_ok(id))
+        return STORE_REFUSED;
+    tally_begin(k);
+    rc = store_write(add, &j);
+    tally_end(k, rc, j.added);
     return rc;
 }
 

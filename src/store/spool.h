@@ -20,6 +20,12 @@ struct spool_message {
  * transaction.
  */
 enum store_rc spool_add(struct str host, struct str user, struct str xml, int64_t stored_s, uint64_t max) YIELDS;
+/*
+ * The same for what may be done again after a crash: `n` of stream `id` is added once to this account's messages, however often
+ * it is asked for, until the stream's count has passed it or the stream is gone (store/sm.h). STORE_OK when it was added before.
+ */
+enum store_rc spool_add_once(struct str host, struct str user, struct str xml, int64_t stored_s, uint64_t max, struct str id,
+                             int64_t n) YIELDS;
 enum store_rc spool_count(struct str host, struct str user, uint64_t *out) YIELDS;
 enum store_rc spool_get(struct arena *a, struct str host, struct str user, int64_t id, struct spool_message *out) YIELDS;
 /* In order, those behind `after` (0: all), with bounded memory. `m` dies when fn returns; false ends it. */

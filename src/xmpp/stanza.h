@@ -19,6 +19,8 @@ enum stanza_type {
     ST_INVALID /* a value that the kind does not allow */
 };
 
+struct cause;
+
 struct stanza {
     struct arena *arena; /* owns everything here, this struct included */
     struct xml_el *el;
@@ -26,6 +28,9 @@ struct stanza {
     enum stanza_type type;
     struct jid from, to; /* prepared; `to` absent: the sender's own account */
     struct str id;
+    /* What may be done again after a crash, and which part of it this is (core/c2s/mgmt.h); NULL: nobody would do it again. */
+    struct cause *cause;
+    uint64_t cause_n;
 };
 
 /* Reads kind, type and id off the element (not the addresses); NULL when it is no stanza of jabber:client. */
@@ -46,6 +51,11 @@ struct stanza *stanza_result(const struct stanza *iq);
 struct stanza *stanza_error(const struct stanza *s, enum err_code code, struct str text);
 /* The same with free type and condition words (RFC 6120 §8.3.3). */
 struct stanza *stanza_error_words(const struct stanza *s, struct str type, struct str condition, struct str text);
+/*
+ * The copy, new and nobody else's yet, is an effect of s: it has its cause, and s counts as dealt with only when the copy does.
+ * Nothing without a cause.
+ */
+void stanza_follow(struct stanza *copy, const struct stanza *s);
 /* Ends it. */
 void stanza_end(struct stanza **s);
 /*

@@ -377,7 +377,7 @@ void session_close(struct session **sp, const char *reason)
 
 void session_send(struct session *s, const struct stanza *st)
 {
-    if (s->closing)
+    if (s->closing || mgmt_again(s, st))
         return;
     if (s->owner)
         c2s_send(s->owner, st);

@@ -7,6 +7,7 @@
 #include "core/account/presence.h"
 #include "core/account/session.h"
 #include "core/account/subscribe.h"
+#include "core/c2s/mgmt.h"
 #include "core/module/module.h"
 #include "core/router.h"
 #include "rt/fiber.h"
@@ -65,6 +66,34 @@ static unsigned deliver_to_all(struct account *a, struct stanza *s, bool negativ
     return n;
 }
 
+/* Older messages are still coming to the only session that would get this one, or it is away and they will. */
+static bool is_early(const struct account *a, const struct stanza *s)
+{
+    bool early = false;
+    if (s->type != ST_NORMAL && s->type != ST_CHAT)
+        return false;
+    LIST_EACH(it, &a->sessions) {
+        const struct session *x = LIST_ENTRY(it, struct session, link);
+        if (session_available(x) && x->priority >= 0 && !x->offline_due)
+            return false;
+        early |= session_available(x) && x->priority >= 0;
+    }
+    return early && !mgmt_again_known(a, s);
+}
+
+/* It is kept behind them, if it is kept at all. The other sessions get their copies now. */
+static bool is_kept(struct account *a, struct stanza *s) YIELDS;
+static bool is_kept(struct account *a, struct stanza *s)
+{
+    struct stanza_event ev = {.account = a, .stanza = s};
+    LIST_EACH(it, &a->sessions) {
+        struct session *x = LIST_ENTRY(it, struct session, link);
+        x->took = x->offline_due;
+    }
+    delivered(a, s);
+    return hook_run_message_undelivered(a->host, &ev) == HOOK_STOP;
+}
+
 static void undelivered(struct account *a, struct stanza **s) YIELDS;
 static void undelivered(struct account *a, struct stanza **s)
 {
@@ -83,9 +112,23 @@ static void receive_message(struct account *a, struct stanza **sp)
 {
     struct stanza *s = *sp;
     struct session *exact = !jid_is_bare(s->to) ? session_find(a, jid_res(s->to)) : NULL;
+    if (mgmt_again_gone(a, s)) { /* sent again after a crash: only copies may be missing */
+        mgmt_again_any(a, s);
+        delivered(a, s);
+        stanza_end(sp);
+        return;
+    }
+    bool early = is_early(a, s);
+    if (early && is_kept(a, s)) {
+        stanza_end(sp);
+        return;
+    }
+    if (early && exact)
+        exact = session_find(a, jid_res(s->to)); /* it may have ended meanwhile */
     if (exact) {
         give(exact, s);
-        delivered(a, s);
+        if (!early)
+            delivered(a, s);
         stanza_end(sp);
         return;
     }
@@ -103,9 +146,10 @@ static void receive_message(struct account *a, struct stanza **sp)
         stanza_end(sp);
         return;
     default: /* COMPAT(ejabberd): a normal message for a resource that is gone is not refused (§8.5.3.2.1) but treated as chat */
-        taken = deliver_to_best(a, s) > 0;
+        taken = deliver_to_best(a, s) > 0 || mgmt_again_any(a, s);
     }
-    delivered(a, s); /* before anything waits: whoever comes now gets what is kept */
+    if (!early)
+        delivered(a, s); /* before anything waits: whoever comes now gets what is kept */
     if (taken)
         stanza_end(sp);
     else
@@ -281,15 +325,42 @@ void account_receive(struct stanza **sp)
     fiber_run(receive_fiber, &first);
 }
 
-void account_in_turn(struct account *a, void (*turn)(struct account *a, void *arg) YIELDS, void *arg)
+static void take_turn(struct account *a, struct work w, bool first)
 {
-    struct work w = {.turn = turn, .arg = arg};
     if (a->receiving) {
         struct inbound *in = MEM_NEW(struct inbound);
         in->work = w;
-        list_push(&a->inbox, &in->link);
+        if (first)
+            list_push_front(&a->inbox, &in->link);
+        else
+            list_push(&a->inbox, &in->link);
         return;
     }
     a->pins++;
     fiber_run(receive_fiber, &(struct arrival){a, w});
+}
+
+void account_in_turn(struct account *a, void (*turn)(struct account *a, void *arg) YIELDS, void *arg)
+{
+    take_turn(a, (struct work){.turn = turn, .arg = arg}, false);
+}
+
+void account_in_turn_first(struct account *a, void (*turn)(struct account *a, void *arg) YIELDS, void *arg)
+{
+    take_turn(a, (struct work){.turn = turn, .arg = arg}, true);
+}
+
+void account_receive_now(struct account *a, struct stanza **sp)
+{
+    struct stanza *s = *sp;
+    *sp = NULL;
+    receive(a, s);
+}
+
+void account_keep_now(struct account *a, struct stanza **sp)
+{
+    if (mgmt_again_gone(a, *sp) || mgmt_again_any(a, *sp))
+        stanza_end(sp);
+    else
+        undelivered(a, sp);
 }

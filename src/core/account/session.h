@@ -52,8 +52,8 @@ struct session {
     bool carbons;              /* XEP-0280: wants copies */
     bool keeps_offline;        /* XEP-0013: asked about waiting messages, fetches them itself */
     bool takes_offline;        /* XEP-0160: was available with non-negative priority when presence last changed */
-    bool offline_due;          /* lost its stream while they were coming: the rest is due when it goes on */
     bool orphan;               /* its account was removed: nothing more is kept for it */
+    bool offline_due;          /* they are coming, or the rest is due when it goes on: what comes now belongs behind them */
     bool took;                 /* only while a message is being delivered: this one got it */
     bool deaf;                 /* only while a stanza to the bare JID is being dealt with: this one must not get it */
     char *presence;            /* text of the last available presence, without `to`; NULL when unavailable */
@@ -98,6 +98,12 @@ void account_receive(struct stanza **s);
  * account stays until then; sessions are looked up.
  */
 void account_in_turn(struct account *a, void (*turn)(struct account *a, void *arg) YIELDS, void *arg);
+/* The same before all that waits. */
+void account_in_turn_first(struct account *a, void (*turn)(struct account *a, void *arg) YIELDS, void *arg);
+/* For such a turn: the stanza now, as if it had come at this moment. Takes it. */
+void account_receive_now(struct account *a, struct stanza **s) YIELDS;
+/* The same for a message that came when the account had no session: whoever is there now gets it from what is kept. */
+void account_keep_now(struct account *a, struct stanza **s) YIELDS;
 /* Own presence without `to` from a session: state and broadcast. Borrowed. */
 void session_presence(struct session *s, struct stanza *p);
 /*

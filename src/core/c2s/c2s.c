@@ -65,7 +65,7 @@ void c2s_send(struct c2s *c, const struct stanza *s)
     size_t at = b->n;
     session_write(c->session, s, b);
     if (c->session->mgmt)
-        c2s_mgmt_sent(c, s->kind, s->arena, b, at);
+        c2s_mgmt_sent(c, s->kind, s, b, at);
     conn_out_end(c->conn);
 }
 

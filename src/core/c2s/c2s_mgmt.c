@@ -142,10 +142,10 @@ static void on_ack_due(struct timer *t)
     conn_abort(c->conn, "no acknowledgement");
 }
 
-void c2s_mgmt_sent(struct c2s *c, enum stanza_kind kind, struct arena *arena, struct buf *b, size_t at)
+void c2s_mgmt_sent(struct c2s *c, enum stanza_kind kind, const struct stanza *st, struct buf *b, size_t at)
 {
     struct mgmt *m = c->session->mgmt;
-    mgmt_append(m, kind, str_n(b->p + at, b->n - at), (uint32_t)clock_wall_s(), kind == STANZA_MESSAGE ? arena : NULL);
+    mgmt_append(m, kind, str_n(b->p + at, b->n - at), (uint32_t)clock_wall_s(), st);
     if (m->asked)
         m->sent_since = true;
     else
@@ -181,6 +181,8 @@ static void begin(struct c2s *c, const struct options *o, bool old, uint32_t res
     m->resume_s = resume_s;
     m->resumable = resume_s > 0;
     m->kept = m->resumable && opt_bool(o, "survive_restart");
+    if (m->kept)
+        mgmt_enter(m);
     timer_setup(&m->timer, on_ack_due);
     m->answer = send_a;
     mgmt_changed(m);
@@ -224,6 +226,16 @@ static struct session *find_former(struct c2s *c, struct str id)
 }
 
 /*
+ * What <resumed/> counts the client forgets, so it has to be where it survives the end of the process. Almost always it is: the
+ * last stanzas came before the connection was lost.
+ */
+static bool is_unsettled(const struct session *s)
+{
+    const struct mgmt *m = s->mgmt;
+    return (s->owner && s->owner->working) || (m->kept && m->safe != m->in);
+}
+
+/*
  * The former stream may be in the middle of a stanza: it is finished there, or it would be counted and lost. After that nothing
  * more is read from it.
  */
@@ -231,8 +243,11 @@ static struct session *take_over(struct c2s *c, struct str id) YIELDS;
 static struct session *take_over(struct c2s *c, struct str id)
 {
     struct session *s = find_former(c, id);
-    for (unsigned i = 0; s && s->owner && s->owner->working && i < BUSY_TRIES && c->state == C2S_BIND; i++) {
-        s->owner->leaving = true;
+    for (unsigned i = 0; s && is_unsettled(s) && i < BUSY_TRIES && c->state == C2S_BIND; i++) {
+        if (s->owner)
+            s->owner->leaving = true;
+        mgmt_settle(s->mgmt);
+        mgmt_changed(s->mgmt);
         fiber_sleep(BUSY_WAIT_MS);
         s = c->state == C2S_BIND ? find_former(c, id) : NULL;
     }
@@ -269,6 +284,7 @@ void c2s_mgmt_resume(struct c2s *c, struct session *s, struct str before, struct
     timer_stop(&m->timer);
     timer_setup(&m->timer, on_ack_due);
     m->answer = send_a;
+    mgmt_attached(m);
     struct buf *b = conn_out_begin(c->conn);
     buf_add_str(b, before);
     /* All the client ever sent is here, and what is in memory was dealt with: nothing is to be sent again. */

@@ -114,8 +114,11 @@ bool c2s_bind_resource(struct c2s *c, struct str resource, struct jid *full_out)
 void c2s_element(struct c2s *c, struct xml_el *el, struct arena **a) YIELDS;
 /* core/c2s/c2s_mgmt.c: an element of stream management */
 void c2s_mgmt(struct c2s *c, struct xml_el *el) YIELDS;
-/* What stands in b from `at` on is a stanza for the client. A request for acknowledgement may follow it. */
-void c2s_mgmt_sent(struct c2s *c, enum stanza_kind kind, struct arena *arena, struct buf *b, size_t at);
+/*
+ * What stands in b from `at` on is a stanza for the client, made of st (NULL: nobody waits for it). A request for acknowledgement
+ * may follow it.
+ */
+void c2s_mgmt_sent(struct c2s *c, enum stanza_kind kind, const struct stanza *st, struct buf *b, size_t at);
 void c2s_mgmt_features(const struct c2s *c, struct buf *b);
 /* Inline in SASL2: the session that <resume/> names, or NULL and <failed/> in out; the stream may have ended. */
 struct session *c2s_mgmt_former(struct c2s *c, struct xml_el *resume, struct buf *failed_out) YIELDS;

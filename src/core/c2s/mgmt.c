@@ -7,6 +7,7 @@
  */
 #include "core/c2s/mgmt.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "base/secret.h"
@@ -14,6 +15,8 @@
 #include "core/c2s/c2s.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
+#include "store/ledger.h"
+#include "xml/writer.h"
 #include <stdlib.h>
 
 #define COMPACT_AT 4096
@@ -29,6 +32,7 @@ struct mgmt *mgmt_new(struct session *s)
     m->session = s;
     m->refs = 1;
     list_init(&m->windows);
+    list_init(&m->earlier);
     list_init(&m->dirty);
     timer_setup(&m->timer, NULL);
     rand_token(m->id, MGMT_ID_LEN);
@@ -67,6 +71,7 @@ void mgmt_release(struct mgmt **mp)
         return;
     timer_stop(&m->timer);
     list_del(&m->dirty);
+    mgmt_earlier_drop(m);
     drop_holds(m);
     buf_deinit(&m->queue);
     free(m);
@@ -93,22 +98,90 @@ struct mgmt_rec *mgmt_next(struct mgmt *m, struct mgmt_rec *r)
     return p < m->queue.p + m->queue.n ? (struct mgmt_rec *)(void *)p : NULL;
 }
 
-void mgmt_append(struct mgmt *m, enum stanza_kind kind, struct str bytes, uint32_t sent_s, struct arena *arena)
+struct mgmt_rec *mgmt_numbered(struct mgmt *m, uint32_t h)
 {
-    size_t size = rec_size(bytes.n);
-    struct mgmt_rec *r = (struct mgmt_rec *)(void *)buf_reserve(&m->queue, size);
-    *r = (struct mgmt_rec){.n = (uint32_t)bytes.n, .kind = kind, .sent_s = sent_s,
-                           .hold = m->kept && arena ? arena_hold(arena) : NULL};
+    struct mgmt_rec *r = mgmt_first(m);
+    while (r && r->h != h)
+        r = mgmt_next(m, r);
+    return r;
+}
+
+static void fill(struct mgmt *m, struct mgmt_rec *r, struct mgmt_rec what, struct str bytes, const struct stanza *st)
+{
+    *r = what;
+    if (m->kept && st && what.kind == STANZA_MESSAGE)
+        r->hold = arena_hold(st->arena);
     memcpy(r + 1, bytes.p, bytes.n);
-    m->queue.n += size;
-    m->n++;
-    m->out++;
-    if (m->kept)
-        mgmt_changed(m);
+}
+
+/* What the client does again after a crash, it must not get again; presence says the same a second time. */
+static void note_effect(struct mgmt *m, const struct stanza *st, uint32_t h)
+{
+    if (m->cell && st && st->cause && st->kind != STANZA_PRESENCE)
+        ledger_push(&st->cause->effects,
+                    ledger_effect(m->key, jid_home_hash(session_jid(m->session)), st->cause->key, st->cause_n, h));
+}
+
+/* Before the bytes are: whatever the client says it has, its number was not free for another stanza. */
+static void note_sent(struct mgmt *m)
+{
+    m->sent = m->out;
+    if (m->cell)
+        m->cell->h = m->sent;
+}
+
+void mgmt_attached(struct mgmt *m)
+{
+    note_sent(m);
+}
+
+void mgmt_enter(struct mgmt *m)
+{
+    m->key = ledger_key(str_of(m->id));
+    m->cell = ledger_session(m->key, m->sent, m->acked);
+}
+
+static void look_full(struct mgmt *m)
+{
     if ((m->n > m->max_n || m->queue.n - m->at > m->max_bytes) && !m->full) {
         m->full = true; /* who sends may be walking the account's sessions: the end comes from the loop */
         timer_arm(&m->timer, 0);
     }
+}
+
+void mgmt_append(struct mgmt *m, enum stanza_kind kind, struct str bytes, uint32_t sent_s, const struct stanza *st)
+{
+    size_t size = rec_size(bytes.n);
+    struct mgmt_rec *r = (struct mgmt_rec *)(void *)buf_reserve(&m->queue, size);
+    m->out++;
+    fill(m, r, (struct mgmt_rec){.n = (uint32_t)bytes.n, .kind = kind, .sent_s = sent_s, .h = m->out}, bytes, st);
+    m->queue.n += size;
+    m->n++;
+    if (m->session && m->session->owner)
+        note_sent(m);
+    note_effect(m, st, m->out);
+    if (m->kept)
+        mgmt_changed(m);
+    look_full(m);
+}
+
+/* Rare: the bytes behind it move. */
+void mgmt_insert(struct mgmt *m, enum stanza_kind kind, struct str bytes, uint32_t sent_s, uint32_t h, const struct stanza *st)
+{
+    size_t size = rec_size(bytes.n);
+    struct mgmt_rec *r = mgmt_first(m);
+    while (r && (int32_t)(r->h - h) < 0)
+        r = mgmt_next(m, r);
+    size_t at = r ? (size_t)((char *)r - m->queue.p) : m->queue.n;
+    buf_reserve(&m->queue, size);
+    char *p = m->queue.p + at;
+    memmove(p + size, p, m->queue.n - at);
+    fill(m, (struct mgmt_rec *)(void *)p, (struct mgmt_rec){.n = (uint32_t)bytes.n, .kind = kind, .sent_s = sent_s, .h = h}, bytes,
+         st);
+    m->queue.n += size;
+    m->n++;
+    if (m->kept)
+        mgmt_changed(m);
 }
 
 static void drop_first(struct mgmt *m)
@@ -120,13 +193,8 @@ static void drop_first(struct mgmt *m)
     m->n--;
 }
 
-bool mgmt_take_ack(struct mgmt *m, uint32_t h)
+static void tidy(struct mgmt *m)
 {
-    uint32_t more = h - mgmt_acked(m); /* modulo 2^32: XEP-0198 §4 */
-    if (more > m->n)
-        return false;
-    for (uint32_t i = 0; i < more; i++)
-        drop_first(m);
     if (!m->n) {
         buf_deinit(&m->queue);
         m->queue = BUF_INIT;
@@ -135,29 +203,104 @@ bool mgmt_take_ack(struct mgmt *m, uint32_t h)
         buf_drop(&m->queue, m->at);
         m->at = 0;
     }
+}
+
+bool mgmt_take_ack(struct mgmt *m, uint32_t h)
+{
+    uint32_t more = h - m->acked; /* modulo 2^32: XEP-0198 §4 */
+    if (more > m->out - m->acked)
+        return false;
+    /* In the ledger first: letting the stanzas go tells their senders that they arrived. */
+    m->acked = h;
+    if (m->cell)
+        m->cell->acked = h;
+    while (m->n && (int32_t)(mgmt_first(m)->h - h) <= 0)
+        drop_first(m);
+    tidy(m);
     if (more && m->kept)
         mgmt_changed(m);
     return true;
 }
 
-/* The client has more than we knew of: what is queued since then comes after that, under new numbers. */
+/*
+ * The client has more than we knew to have sent: a power cut took the ledger. What came since then and never had a socket follows
+ * under new numbers.
+ */
 static void catch_up(struct mgmt *m, uint32_t h)
 {
-    mgmt_take_ack(m, mgmt_acked(m) + m->old_n);
-    m->out = h + m->n;
-    for (struct mgmt_rec *r = mgmt_first(m); r; r = mgmt_next(m, r))
-        r->stored = 0;
+    uint32_t next = h;
+    LOG_LIMITED(WARNING, "c2s", NULL, "a client has %u stanzas more than it is known to have been sent", (unsigned)(h - m->sent));
+    mgmt_take_ack(m, m->sent);
+    for (struct mgmt_rec *r = mgmt_first(m); r; r = mgmt_next(m, r)) {
+        r->h = ++next;
+        r->stored = r->writing = 0;
+    }
+    m->acked = h;
+    m->out = next;
+    if (m->cell)
+        m->cell->acked = h;
     m->acked_due = true;
+    mgmt_changed(m);
+}
+
+static void append_raw(struct mgmt *m, const struct mgmt_rec *r)
+{
+    size_t size = rec_size(r->n);
+    memcpy(buf_reserve(&m->queue, size), r, size);
+    m->queue.n += size;
+}
+
+static void append_filler(struct mgmt *m, uint32_t h, struct jid who)
+{
+    struct buf b = BUF_INIT;
+    buf_printf(&b, "<iq type='result' id='gone-%u' from='%.*s' to='", (unsigned)h, STR_ARG(jid_host(who)));
+    xml_escape_attr(&b, jid_full(who));
+    buf_add_str(&b, S("'/>"));
+    char *p = buf_reserve(&m->queue, rec_size(b.n));
+    fill(m, (struct mgmt_rec *)(void *)p,
+         (struct mgmt_rec){.n = (uint32_t)b.n, .kind = STANZA_IQ, .sent_s = (uint32_t)clock_wall_s(), .h = h}, buf_str(&b), NULL);
+    m->queue.n += rec_size(b.n);
+    m->n++;
+    buf_deinit(&b);
+}
+
+/*
+ * Numbers of a process that was killed whose stanzas are gone: presence, answers, and messages whose senders have not come back to
+ * send them again. The client counts on, so each is filled: an answer to a question nobody asked is passed over (RFC 6120 §8.2.3).
+ */
+static void fill_gaps(struct mgmt *m)
+{
+    struct buf was = m->queue;
+    char *p = was.n ? was.p + m->at : NULL, *end = was.n ? was.p + was.n : NULL;
+    struct jid who = session_jid(m->session);
+    uint32_t h = m->acked;
+    m->queue = BUF_INIT;
+    m->at = 0;
+    for (; p < end; p += rec_size(((struct mgmt_rec *)(void *)p)->n)) {
+        const struct mgmt_rec *r = (struct mgmt_rec *)(void *)p;
+        for (h++; h != r->h; h++)
+            append_filler(m, h, who);
+        append_raw(m, r);
+    }
+    while (h != m->out)
+        append_filler(m, ++h, who);
+    buf_deinit(&was);
     mgmt_changed(m);
 }
 
 bool mgmt_take_resume(struct mgmt *m, uint32_t h)
 {
-    bool ahead = m->returned && (int32_t)(h - (mgmt_acked(m) + m->old_n)) > 0;
-    if (ahead)
-        catch_up(m, h);
-    else if (!mgmt_take_ack(m, h))
+    if (!m->returned)
+        return mgmt_take_ack(m, h);
+    if ((int32_t)(h - m->acked) < 0)
         return false;
+    mgmt_earlier_settle(m, h);
+    if ((int32_t)(h - m->sent) > 0)
+        catch_up(m, h);
+    else
+        mgmt_take_ack(m, h);
+    if (m->out - m->acked != m->n)
+        fill_gaps(m);
     m->returned = false;
     return true;
 }
@@ -184,8 +327,17 @@ struct mgmt_window {
     unsigned refs; /* atomic */
     unsigned shard;
     uint32_t h;
+    struct cause cause;
     bool done;
 };
+
+/* Effects are recognised until the store knows the count (core/c2s/mgmt_store.c): only then nobody asks for them again. */
+static void count_handled(struct mgmt *m, struct mgmt_window *w)
+{
+    m->handled = w->h;
+    m->done_due |= w->cause.spooled;
+    ledger_push_all(&m->effects, &w->cause.effects);
+}
 
 static void on_window_done(struct msg *msg)
 {
@@ -197,7 +349,7 @@ static void on_window_done(struct msg *msg)
         if (!first->done)
             break;
         list_del(&first->link);
-        m->handled = first->h;
+        count_handled(m, first);
         free(first);
         m->refs--; /* ours below keeps it */
     }
@@ -220,6 +372,7 @@ static struct mgmt_window *window_new(struct mgmt *m)
     w->m = m;
     w->refs = 1;
     w->shard = shard_self();
+    w->cause = (struct cause){.key = m->key, .id = m->id};
     mgmt_hold(m);
     return w;
 }
@@ -235,6 +388,8 @@ void mgmt_received(struct mgmt *m, struct stanza *s)
         m->window = window_new(m);
     __atomic_fetch_add(&m->window->refs, 1, __ATOMIC_RELAXED);
     arena_on_release(s->arena, window_drop, m->window);
+    s->cause = &m->window->cause;
+    s->cause_n = m->in;
     mgmt_changed(m);
 }
 
@@ -255,7 +410,7 @@ void mgmt_send_detached(struct session *s, const struct stanza *st)
 {
     struct buf b = BUF_INIT;
     session_write(s, st, &b);
-    mgmt_append(s->mgmt, st->kind, buf_str(&b), (uint32_t)clock_wall_s(), st->kind == STANZA_MESSAGE ? st->arena : NULL);
+    mgmt_append(s->mgmt, st->kind, buf_str(&b), (uint32_t)clock_wall_s(), st);
     buf_deinit(&b);
 }
 

@@ -13,10 +13,13 @@
 #include "core/router.h"
 #include "rt/fiber.h"
 #include "rt/shard.h"
+#include "store/ledger.h"
 #include "xml/stream.h"
 #include <stdlib.h>
 
 #define BATCH 64 /* stanzas in one turn: others have theirs between */
+#define WAIT_MS 10
+#define SAVE_MS 2
 
 /* --- timed-out sessions --- */
 
@@ -88,9 +91,9 @@ static bool is_copy(const struct stanza *s)
     return xml_child(s->el, TOK_received, TOK_NS_CARBONS) || xml_child(s->el, TOK_sent, TOK_NS_CARBONS);
 }
 
-static bool somebody_there(const struct stanza *s)
+static bool somebody_there(struct jid who)
 {
-    struct account *a = account_find(jid_user(s->to), jid_host(s->to));
+    struct account *a = account_find(jid_user(who), jid_host(who));
     if (a)
         LIST_EACH(it, &a->sessions)
             if (session_available(LIST_ENTRY(it, struct session, link)))
@@ -120,63 +123,207 @@ static struct stanza *parse(const struct mgmt_rec *r)
     return NULL;
 }
 
-static void give_back_message(struct stanza **sp, uint32_t sent_s, enum resend resend)
+static void give_back_message(struct account *a, struct stanza **sp, uint32_t sent_s, enum resend resend, bool offline) YIELDS;
+static void give_back_message(struct account *a, struct stanza **sp, uint32_t sent_s, enum resend resend, bool offline)
 {
     struct stanza *s = *sp;
     if (s->type == ST_ERROR || is_copy(s)) {
         stanza_end(sp);
-    } else if (resend == RESEND || (resend == RESEND_IF_OFFLINE && !somebody_there(s))) {
+    } else if (resend == RESEND || (resend == RESEND_IF_OFFLINE && offline)) {
         stamp_delay(s, sent_s);
-        router_route(sp);
+        if (a && resend == RESEND_IF_OFFLINE)
+            account_keep_now(a, sp);
+        else if (a)
+            account_receive_now(a, sp);
+        else
+            router_route(sp);
     } else {
         router_bounce(sp, ERR_NO_RECIPIENT, "User session terminated");
     }
 }
 
-static void give_back(const struct mgmt_rec *r, enum resend resend)
+/* Lives in its arena, which what was given back holds. */
+struct ending {
+    struct arena *arena;
+    struct mgmt *m;
+    struct jid who;
+    unsigned host;
+    bool saved;    /* may be given back */
+    bool offline;  /* it was the last one: whoever comes while its queue is being given back may have that */
+    unsigned left; /* given back and not safe yet; atomic */
+    struct cause cause;
+    struct list link; /* until all sessions of before are there */
+};
+
+static void on_safe(void *arg)
+{
+    struct ending *e = arg;
+    struct arena *a = e->arena;
+    __atomic_sub_fetch(&e->left, 1, __ATOMIC_ACQ_REL);
+    arena_release(&a);
+}
+
+/* Done again after a crash, it is recognised. */
+static void watch(struct ending *e, struct stanza *s, uint32_t h)
+{
+    s->cause = &e->cause;
+    s->cause_n = CAUSE_GIVEN_BACK | h;
+    __atomic_add_fetch(&e->left, 1, __ATOMIC_RELAXED);
+    arena_hold(e->arena);
+    arena_on_release(s->arena, on_safe, e);
+}
+
+static void give_back(struct ending *e, struct account *a, const struct mgmt_rec *r, enum resend resend) YIELDS;
+static void give_back(struct ending *e, struct account *a, const struct mgmt_rec *r, enum resend resend)
 {
     struct stanza *s = parse(r);
     if (!s)
         return;
-    if (s->kind == STANZA_MESSAGE)
-        give_back_message(&s, r->sent_s, resend);
-    else if (s->kind == STANZA_IQ && (s->type == ST_GET || s->type == ST_SET))
+    if (s->kind == STANZA_MESSAGE) {
+        if (e->m->kept)
+            watch(e, s, r->h);
+        give_back_message(a, &s, r->sent_s, resend, e->offline);
+    } else if (s->kind == STANZA_IQ && (s->type == ST_GET || s->type == ST_SET)) {
         router_bounce(&s, ERR_NO_RECIPIENT, "User session terminated");
-    else
+    } else {
         stanza_end(&s); /* presence is of the moment; answers are for this session alone */
+    }
 }
 
-struct ending {
-    struct mgmt *m;
-    unsigned host;
-};
-
-static void end_fiber(void *arg) YIELDS;
-static void end_fiber(void *arg)
+static bool has_message(struct mgmt *m)
 {
-    struct ending e = *(struct ending *)arg;
-    enum resend resend = resend_of(e.host);
+    for (struct mgmt_rec *r = mgmt_first(m); r; r = mgmt_next(m, r))
+        if (r->kind == STANZA_MESSAGE)
+            return true;
+    return false;
+}
+
+/* The queue cannot change any more: the session is out of the tables. */
+static void give_back_all(struct ending *e, struct account *a) YIELDS;
+static void give_back_all(struct ending *e, struct account *a)
+{
+    enum resend resend = resend_of(e->host);
     unsigned n = 0;
-    for (struct mgmt_rec *r = mgmt_first(e.m); r; r = mgmt_next(e.m, r)) {
-        give_back(r, resend);
+    for (struct mgmt_rec *r = mgmt_first(e->m); r; r = mgmt_next(e->m, r)) {
+        give_back(e, a, r, resend);
         if (++n % BATCH == 0)
             fiber_sleep(0);
     }
-    mgmt_forget(e.m);
-    mgmt_release(&e.m);
+}
+
+/* What is given back must be safe elsewhere before it is forgotten here; a server that ends first does it again when it starts. */
+static bool wait_safe(struct ending *e) YIELDS;
+static bool wait_safe(struct ending *e)
+{
+    while (__atomic_load_n(&e->left, __ATOMIC_ACQUIRE) && !rt_stopping())
+        fiber_sleep(WAIT_MS);
+    return __atomic_load_n(&e->left, __ATOMIC_ACQUIRE) == 0;
+}
+
+static void rest_fiber(void *arg) YIELDS;
+static void rest_fiber(void *arg)
+{
+    struct ending *e = arg;
+    struct arena *a = e->arena;
+    while (!e->saved)
+        fiber_sleep(SAVE_MS);
+    if (wait_safe(e)) {
+        mgmt_forget(e->m);
+        ledger_free_all(&e->cause.effects);
+    }
+    mgmt_release(&e->m);
+    arena_release(&a);
+}
+
+/* Beside the account's turn: who delivers waiting messages there waits for them to be safe. */
+static void save_fiber(void *arg) YIELDS;
+static void save_fiber(void *arg)
+{
+    struct ending *e = arg;
+    if (e->m->kept && has_message(e->m))
+        mgmt_save_end(e->m, e->who);
+    mgmt_earlier_unspool(e->m, e->who);
+    e->saved = true;
+}
+
+/* In the account's turn and before all that waits: that is younger. */
+static void end_turn(struct account *a, void *arg) YIELDS;
+static void end_turn(struct account *a, void *arg)
+{
+    struct ending *e = arg;
+    while (!e->saved)
+        fiber_sleep(SAVE_MS);
+    give_back_all(e, a);
+    fiber_run(rest_fiber, e);
+}
+
+/* The host is gone, which the senders learn; or there is nothing to say. */
+static void hostless_fiber(void *arg) YIELDS;
+static void hostless_fiber(void *arg)
+{
+    end_turn(NULL, arg);
+}
+
+static void begin(struct ending *e)
+{
+    fiber_run(save_fiber, e);
+    if (e->host == HOST_NONE || !e->m->n) {
+        fiber_run(hostless_fiber, e);
+        return;
+    }
+    struct account *a = account_pin(e->host, e->who);
+    account_in_turn_first(a, end_turn, e);
+    account_unpin(a);
+}
+
+static struct ending *ending_new(struct mgmt *m, struct jid who, unsigned host)
+{
+    struct arena *a = arena_new();
+    struct ending *e = ARENA_NEW(a, struct ending);
+    e->arena = a;
+    e->m = m;
+    e->who = jid_copy(a, who);
+    e->host = host;
+    e->offline = !somebody_there(who);
+    e->cause = (struct cause){.key = m->key, .id = arena_cstr(a, str_of(m->id))};
+    list_init(&e->link);
+    return e;
 }
 
 void mgmt_end(struct mgmt **mp, unsigned host)
 {
-    struct ending e = {*mp, host};
+    struct mgmt *m = *mp;
+    struct jid who = session_jid(m->session);
     *mp = NULL;
-    timer_stop(&e.m->timer);
-    e.m->answer = NULL;
-    remember(e.m, host, jid_bare(session_jid(e.m->session)));
-    e.m->session = NULL;
-    mgmt_settle(e.m);
-    if (e.m->n || e.m->kept)
-        fiber_run(end_fiber, &e);
+    timer_stop(&m->timer);
+    m->answer = NULL;
+    remember(m, host, jid_bare(who));
+    mgmt_earlier_end(m);
+    mgmt_settle(m);
+    m->session = NULL;
+    list_del(&m->dirty);
+    if (m->n || m->kept)
+        begin(ending_new(m, who, host));
     else
-        mgmt_release(&e.m);
+        mgmt_release(&m);
+}
+
+static _Thread_local struct list waiting;
+
+void mgmt_end_again(struct mgmt **mp, struct jid who, unsigned host)
+{
+    struct ending *e = ending_new(*mp, who, host);
+    *mp = NULL;
+    if (!waiting.next)
+        list_init(&waiting);
+    list_push(&waiting, &e->link);
+}
+
+void mgmt_end_go(void)
+{
+    while (waiting.next && !list_empty(&waiting)) {
+        struct ending *e = LIST_ENTRY(waiting.next, struct ending, link);
+        list_del(&e->link);
+        begin(e);
+    }
 }

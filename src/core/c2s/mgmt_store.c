@@ -1,27 +1,21 @@
 /*
  * The copy of resumable sessions in the store (store/sm.h), so that they outlive the process. Each shard has a list of sessions
  * whose copy is behind; a little later (what the client acknowledges meanwhile is never written) fibers write them, several at
- * once so that the store commits them together. Home shard of the session; reading all back runs on shard 0 before listening.
+ * once so that the store commits them together. Home shard of the session. Reading back is in core/c2s/mgmt_restore.c.
  */
 #include "base/clock.h"
 #include "base/log.h"
-#include "core/account/roster.h"
 #include "core/account/session.h"
-#include "core/auth/auth.h"
 #include "core/c2s/mgmt.h"
-#include "core/module/module.h"
 #include "rt/fiber.h"
-#include "rt/mailbox.h"
 #include "rt/shard.h"
+#include "store/ledger.h"
 #include "store/sm.h"
-#include "xml/stream.h"
-#include "xml/writer.h"
 
 #define DELAY_MS 30   /* most acknowledgements come sooner */
 #define RETRY_MS 1000
 #define AWAY_MS 5000  /* who comes back sooner costs no write; a process that dies meanwhile gives it its whole time again */
 #define WRITERS_MAX 64
-#define COME_BACK_S 60
 #define NEVER_S INT64_C(0x7fffffff0000) /* a session that has its stream does not expire */
 
 static _Thread_local struct list dirty;
@@ -57,27 +51,29 @@ static struct sm_session row_of(struct arena *a, const struct mgmt *m)
 static struct sm_change change_of(struct arena *a, struct mgmt *m)
 {
     struct sm_change c = {.has_handled = m->safe != m->handled, .handled = m->handled, .has_acked = m->acked_due,
-                          .acked = mgmt_acked(m), .has_expiry = m->row_due, .expires_s = m->row_due ? expires(m) : 0};
+                          .has_done = m->done_due, .acked = mgmt_acked(m), .has_expiry = m->row_due,
+                          .expires_s = m->row_due ? expires(m) : 0};
     struct sm_stanza *list = ARENA_ARRAY(a, struct sm_stanza, m->n + 1);
-    uint32_t h = mgmt_acked(m);
-    for (struct mgmt_rec *r = mgmt_first(m); r; r = mgmt_next(m, r)) {
-        h++;
-        if (!r->stored)
-            list[c.n_sent++] = (struct sm_stanza){h, r->sent_s, arena_str(a, mgmt_bytes(r))};
-    }
+    for (struct mgmt_rec *r = mgmt_first(m); r; r = mgmt_next(m, r))
+        if (!r->stored) {
+            r->writing = 1;
+            list[c.n_sent++] = (struct sm_stanza){r->h, r->sent_s, arena_str(a, mgmt_bytes(r))};
+        }
     c.sent = list;
     if (m->row_due)
         c.data = describe(a, m);
     return c;
 }
 
-/* Up to that number of the client's count everything is on disk. Some may have been acknowledged while it was written. */
-static void mark_stored(struct mgmt *m, uint32_t upto)
+/* What was being written is on disk, or is not. Some may have been acknowledged meanwhile. */
+static void written(struct mgmt *m, bool done)
 {
-    uint32_t h = mgmt_acked(m);
-    for (struct mgmt_rec *r = mgmt_first(m); r && (int32_t)(++h - upto) <= 0; r = mgmt_next(m, r)) {
-        r->stored = 1;
-        arena_release(&r->hold);
+    for (struct mgmt_rec *r = mgmt_first(m); r; r = mgmt_next(m, r)) {
+        if (r->writing && done) {
+            r->stored = 1;
+            arena_release(&r->hold);
+        }
+        r->writing = 0;
     }
 }
 
@@ -101,20 +97,28 @@ static enum store_rc write_change(struct mgmt *m)
 {
     struct arena *a = arena_new();
     struct sm_change c = change_of(a, m);
-    uint32_t sent = m->out, acked = mgmt_acked(m);
+    struct ledger_cell *effects = NULL;
+    uint32_t acked = mgmt_acked(m);
     m->row_due = m->acked_due = false;
+    if (c.has_handled) {
+        m->done_due = false;
+        ledger_push_all(&effects, &m->effects);
+    }
     enum store_rc rc = STORE_OK;
     if (c.n_sent || c.has_acked || c.has_handled || c.has_expiry)
         rc = sm_save(arena_str(a, str_of(m->id)), &c);
     if (rc == STORE_OK) {
         m->safe = c.handled;
+        ledger_free_all(&effects);
         /* Acknowledged while they were being written: their rows are there now. */
         m->acked_due |= c.n_sent && mgmt_acked(m) != acked;
-        mark_stored(m, sent);
     } else {
         m->row_due |= c.has_expiry;
         m->acked_due |= c.has_acked;
+        m->done_due |= c.has_done;
+        ledger_push_all(&m->effects, &effects);
     }
+    written(m, rc == STORE_OK);
     arena_release(&a);
     return rc;
 }
@@ -273,6 +277,7 @@ void mgmt_shard_stop(void)
 {
     mgmt_end_shard_stop();
     timer_stop(&away_timer);
+    mgmt_earlier_shard_stop();
     ready = false;
 }
 
@@ -286,167 +291,52 @@ void mgmt_save_all(void)
     }
 }
 
-void mgmt_forget(struct mgmt *m)
+/* A row that says only what is left to do. */
+static enum store_rc add_ended_row(struct arena *a, struct mgmt *m, struct jid who) YIELDS;
+static enum store_rc add_ended_row(struct arena *a, struct mgmt *m, struct jid who)
 {
-    while (m->saving)
-        fiber_sleep(10);
-    if (!m->stored)
-        return;
-    enum store_rc rc = sm_remove(str_of(m->id));
-    if (rc != STORE_OK && rc != STORE_NONE)
-        complain(rc);
+    struct sm_session row = {.id = arena_str(a, str_of(m->id)), .host = jid_host(who), .user = jid_user(who),
+                             .resource = jid_res(who), .handled = m->handled, .acked = mgmt_acked(m),
+                             .data = S("<session xmlns='jabber:client'/>")};
+    enum store_rc rc = sm_add(&row);
+    m->stored = rc == STORE_OK;
+    return rc;
 }
 
-/* --- reading back --- */
-
-/* One session on its way home; everything lives in the arena. */
-struct returning {
-    struct arena *arena;
-    struct sm_session row;
-    struct returned_stanza {
-        struct returned_stanza *next;
-        struct sm_stanza s;
-    } *first, **tail;
-};
-
-static int64_t number(const struct xml_el *el, const char *name)
-{
-    int64_t n = 0;
-    return str_to_i64(xml_attr_get_text(el, str_of(name)), &n) ? n : 0;
-}
-
-static enum stanza_kind kind_of(struct str xml)
-{
-    return str_starts(xml, S("<m")) ? STANZA_MESSAGE : str_starts(xml, S("<p")) ? STANZA_PRESENCE : STANZA_IQ;
-}
-
-static void fill_queue(struct mgmt *m, const struct returning *r)
-{
-    /* What was acknowledged before it was ever written is known by the number of what comes after it. */
-    m->out = r->first ? r->first->s.h - 1 : r->row.acked;
-    for (const struct returned_stanza *it = r->first; it; it = it->next)
-        mgmt_append(m, kind_of(it->s.xml), it->s.xml, (uint32_t)it->s.sent_s, NULL);
-    for (struct mgmt_rec *rec = mgmt_first(m); rec; rec = mgmt_next(m, rec))
-        rec->stored = 1;
-    m->old_n = m->n;
-    m->returned = true;
-}
-
-static void fill_session(struct session *s, const struct returning *r, const struct xml_el *el)
-{
-    struct mgmt *m = s->mgmt = mgmt_new(s);
-    const struct module *mod = module_find(S("mod_stream_mgmt"));
-    const struct options *o = mod && module_loaded(s->account->host, mod) ? module_options(s->account->host, mod) : NULL;
-    s->had_presence = number(el, "had");
-    s->interested = number(el, "roster");
-    s->carbons = number(el, "carbons");
-    s->keeps_offline = number(el, "keeps");
-    s->takes_offline = number(el, "takes");
-    s->offline_due = s->takes_offline; /* the server may have ended while they were coming */
-    memcpy(m->id, r->row.id.p, r->row.id.n < MGMT_ID_LEN ? r->row.id.n : MGMT_ID_LEN);
-    m->id[r->row.id.n < MGMT_ID_LEN ? r->row.id.n : MGMT_ID_LEN] = 0;
-    m->in = m->handled = m->safe = r->row.handled;
-    m->old_ns = number(el, "ns") == 2;
-    m->resumable = m->kept = m->stored = true;
-    mgmt_limits(m, o);
-    m->resume_s = (uint32_t)number(el, "wait");
-    fill_queue(m, r);
-}
-
-/*
- * The time it waits is what was left, or all of it when its stream ended with the process; in any case enough to come back, which
- * was not possible while there was no server.
- */
-static uint32_t time_left(const struct returning *r, uint32_t whole)
-{
-    int64_t left = r->row.expires_s - (int64_t)clock_wall_s();
-    int64_t least = whole < COME_BACK_S ? whole : COME_BACK_S;
-    return left >= (int64_t)whole ? whole : left < least ? (uint32_t)least : (uint32_t)left;
-}
-
-/* An account that cannot be asked for is taken to be there: it would be its owner's loss. */
-static bool account_exists(const struct returning *r) YIELDS;
-static bool account_exists(const struct returning *r)
-{
-    bool exists = true;
-    struct error err = ERROR_INIT;
-    return auth_exists(r->row.host, r->row.user, &exists, &err) != 0 || exists;
-}
-
-static void restore_presence(struct session *s, struct arena *a, const struct xml_el *el)
-{
-    struct xml_el *p = xml_child(el, TOK_presence, TOK_NS_CLIENT);
-    struct stanza *st = p ? stanza_of(a, p) : NULL;
-    if (st)
-        session_restore_presence(s, st);
-}
-
-static int come_home(void *arg, struct error *err) YIELDS;
-static int come_home(void *arg, struct error *err)
-{
-    struct returning *r = arg;
-    const char *why;
-    (void)err;
-    bool exists = config_host(config_current(), r->row.host) && account_exists(r);
-    const struct vhost *h = config_host(config_current(), r->row.host);
-    struct xml_el *el = xml_parse(r->arena, r->row.data, TOK_NS_CLIENT, &why);
-    struct jid full = jid_join(r->arena, r->row.user, r->row.host, r->row.resource);
-    struct account *a = h ? account_find(r->row.user, r->row.host) : NULL;
-    if (!h || !exists || !el || (a && session_find(a, r->row.resource))) {
-        sm_remove(r->row.id); /* the host or the account is gone, or the row is not ours to read */
-        return 0;
-    }
-    struct session *s = session_open(h->index, full, NULL);
-    fill_session(s, r, el);
-    struct mgmt *m = s->mgmt;
-    mgmt_hold(m);
-    uint32_t whole = m->resume_s;
-    mgmt_detach(s);
-    timer_arm(&m->timer, (uint64_t)time_left(r, whole) * 1000);
-    session_opened(s);
-    if (m->session)
-        account_roster_load(m->session->account); /* whoever is available has it: it says who is told of the end */
-    if (m->session)
-        restore_presence(m->session, r->arena, el);
-    mgmt_release(&m);
-    return 0;
-}
-
-static bool keep_stanza(const struct sm_stanza *s, void *arg) YIELDS;
-static bool keep_stanza(const struct sm_stanza *s, void *arg)
-{
-    struct returning *r = arg;
-    struct returned_stanza *it = ARENA_NEW(r->arena, struct returned_stanza);
-    it->s = (struct sm_stanza){s->h, s->sent_s, arena_str(r->arena, s->xml)};
-    *r->tail = it;
-    r->tail = &it->next;
-    return true;
-}
-
-static bool return_one(const struct sm_session *s, void *arg) YIELDS;
-static bool return_one(const struct sm_session *s, void *arg)
+bool mgmt_save_end(struct mgmt *m, struct jid who)
 {
     struct arena *a = arena_new();
-    struct returning *r = ARENA_NEW(a, struct returning);
-    struct error err = ERROR_INIT;
-    r->arena = a;
-    r->row = (struct sm_session){arena_str(a, s->id), arena_str(a, s->host), arena_str(a, s->user), arena_str(a, s->resource),
-                                 s->handled, s->acked, s->expires_s, arena_str(a, s->data)};
-    r->tail = &r->first;
-    if (sm_stanzas(r->row.id, keep_stanza, r) == STORE_OK &&
-        mail_call(shard_of(jid_home_hash_parts(r->row.user, r->row.host)), come_home, r, a, 60000, &err) == 0)
-        ++*(unsigned *)arg;
+    while (m->saving)
+        fiber_sleep(10);
+    m->row_due = false;
+    enum store_rc rc = m->stored ? STORE_OK : add_ended_row(a, m, who);
+    if (rc == STORE_OK) {
+        struct sm_change c = change_of(a, m);
+        c.has_acked = c.has_expiry = true;
+        rc = sm_save(arena_str(a, str_of(m->id)), &c);
+        written(m, rc == STORE_OK);
+    }
+    if (rc != STORE_OK)
+        complain(rc);
     arena_release(&a);
-    return true;
+    return rc == STORE_OK;
 }
 
-int mgmt_restore(struct error *err)
+void mgmt_forget(struct mgmt *m)
 {
-    unsigned n = 0;
-    enum store_rc rc = sm_each(return_one, &n);
-    if (rc != STORE_OK)
-        return store_error(rc, "resumable sessions", err);
-    if (n)
-        LOG(INFO, "c2s", NULL, "%u sessions of before wait for their clients", n);
-    return 0;
+    enum store_rc rc = STORE_OK;
+    while (m->saving || (m->floods && !rt_stopping()))
+        fiber_sleep(10);
+    if (m->floods)
+        return;
+    if (m->cell)
+        m->cell->over = 1; /* before the row goes: a stream without one may also be one that never had any */
+    if (m->stored)
+        rc = sm_remove(str_of(m->id));
+    if (rc != STORE_OK && rc != STORE_NONE)
+        complain(rc);
+    else {
+        ledger_free_all(&m->effects);
+        ledger_free(&m->cell);
+    }
 }

@@ -68,8 +68,9 @@ static void accepted(const char *path, bool multihost)
 }
 
 #define ALL_VERSIONS(auth)                                                                                               \
-    "cj_fast 1;cj_job 1;cj_sm 1;cj_stranger 1;cjabberd_api_reply 1;ejabberd_auth_sql " auth ";ejabberd_oauth_sql 1;"      \
-    "mod_announce_sql 1;mod_caps_sql 1;mod_last_sql 1;mod_offline_sql 1;mod_privacy_sql 1;mod_private_sql 1;"             \
+    "cj_fast 1;cj_job 1;cj_sm 1;cj_sm_done 1;cj_stranger 1;cjabberd_api_reply 1;ejabberd_auth_sql " auth ";"             \
+    "ejabberd_oauth_sql 1;mod_announce_sql 1;mod_caps_sql 1;mod_last_sql 1;mod_offline_sql 1;mod_privacy_sql 1;"          \
+    "mod_private_sql 1;"                                                                                                 \
     "mod_roster_sql 1;"                                                                                                  \
     "mod_shared_roster_sql 1;mod_vcard_sql 1;"
 #define VERSIONS "SELECT module || ' ' || version FROM schema_version ORDER BY module"

@@ -211,6 +211,35 @@ static void jobs(void *arg)
     arena_release(&a);
 }
 
+/* What a client may send again: kept once, until the stream's count has passed it. */
+static void once(void *arg)
+{
+    struct sm_session s = session(S("once"), S("ann"));
+    struct sm_change c = {.has_handled = true, .has_done = true, .handled = 1};
+
+    CHECK_INT(sm_add(&s), STORE_OK);
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(spool_add_once(HOST, S("bob"), S("<m/>"), NOW, 0, S("once"), UINT32_MAX), STORE_OK);
+        CHECK_INT(spool_add_once(HOST, S("bob"), S("<m/>"), NOW, 0, S("once"), 1), STORE_OK);
+        CHECK_INT(spool_add_once(HOST, S("bob"), S("<m/>"), NOW, 0, S("once"), 2), STORE_OK);
+        CHECK_INT(spool_add_once(HOST, S("eve"), S("<m/>"), NOW, 0, S("once"), 2), STORE_OK);
+        CHECK_INT(spool_add_once(HOST, S("bob"), S("<m/>"), NOW, 0, S("once"), (1ll << 32) + 1), STORE_OK);
+    }
+    CHECK_INT(raw_int("SELECT count(*) FROM spool WHERE username = 'bob'"), 4);
+    CHECK_INT(raw_int("SELECT count(*) FROM spool WHERE username = 'eve'"), 1);
+    CHECK_INT(spool_add_once(HOST, S("bob"), S("<m/>"), NOW, 1, S("once"), 3), STORE_LIMIT);
+    CHECK_INT(raw_int("SELECT count(*) FROM cj_sm_done"), 5);
+    CHECK_INT(sm_save(S("once"), &c), STORE_OK);
+    CHECK_INT(raw_int("SELECT count(*) FROM cj_sm_done"), 3);
+    CHECK_INT(spool_add_once(HOST, S("bob"), S("<m/>"), NOW, 0, S("nobody"), 3), STORE_OK);
+    CHECK_INT(sm_sweep_done(), STORE_OK);
+    CHECK_INT(raw_int("SELECT count(*) FROM cj_sm_done"), 3);
+    CHECK_INT(sm_remove(S("once")), STORE_OK);
+    CHECK_INT(raw_int("SELECT count(*) FROM cj_sm_done"), 0);
+    CHECK_INT(spool_remove_all(HOST, S("bob"), &(uint64_t){0}), STORE_OK);
+    CHECK_INT(spool_remove_all(HOST, S("eve"), &(uint64_t){0}), STORE_OK);
+}
+
 /* --- the end of an account --- */
 
 /* A row in every table that says the name. */
@@ -281,5 +310,5 @@ static void end_of_account(void *arg)
     rows_each(1);
 }
 
-AREA_TESTS(one_stream, turn_over, long_queue, expiry, jobs, end_of_account)
+AREA_TESTS(one_stream, turn_over, long_queue, expiry, jobs, once, end_of_account)
 AREA_MAIN()
