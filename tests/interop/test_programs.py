@@ -105,7 +105,9 @@ def test_two_people_at_terminals(server, terminal, wire, tmp_path):
 
     # RFC 6121 §3.1, both ways
     anna.type(f"/roster add {ben_jid} Ben")
+    anna.expect(f"Roster item added: {ben_jid} (Ben)")
     anna.type(f"/sub request {ben_jid}")
+    anna.expect(f"Sent subscription request to {ben_jid}")
     ben.expect(f"<{anna_jid}> wants to subscribe")
     ben.type("/event 1 accept")
     ben.expect(f"<{anna_jid}> is allowed to receive")
