@@ -115,9 +115,10 @@ def test_two_people_at_terminals(server, terminal, wire, tmp_path):
     anna.expect(f"Received authorization request from {ben_jid}")
     anna.type(f"/sub allow {ben_jid}")
     ben.expect(f"<{anna_jid}> has allowed you")
+    anna.type(f"/msg {ben_jid} hello ✓")
+    ben.expect(f"#[o] {anna_jid}")  # something to read
     ben.type(f"/roster search {anna_jid}")
     ben.type("")  # shows what was said
-    anna.type(f"/msg {ben_jid} hello ✓")
     ben.expect("hello ✓")
     ben.type("and back")
     anna.expect("and back")
