@@ -84,6 +84,8 @@ class Matcher:
         return self.mapping(arg, {k: v for k, v in act.items() if k in {self.vars.sub(x) for x in arg}}, path)
 
     def sequence(self, exp, act, path, where):
+        if sorted_by_port(exp):
+            return self.unordered(exp, act, where, True)
         out = []
         if len(exp) != len(act):
             out.append("%s: expected %d elements, got %d: %s" % (where, len(exp), len(act), show(act)))
@@ -185,6 +187,11 @@ class Matcher:
             else:
                 return "%s: child %s: %s" % (short(pat.tag), short(child.tag), why)
         return None
+
+
+def sorted_by_port(exp):
+    """Rows of user_sessions_info: the first field that differs is the client's port, and that is the kernel's choice."""
+    return len(exp) > 1 and all(isinstance(e, dict) and e.get("port") == "$int" and "jid" not in e for e in exp)
 
 
 def short(tag):
