@@ -26,6 +26,8 @@ static void on_routed_at_home(struct msg *m)
 void router_bounce(struct stanza **sp, enum err_code code, const char *text)
 {
     struct stanza *err = stanza_error(*sp, code, str_of(text));
+    if (code == ERR_UNAVAILABLE)
+        stanza_was_lost(*sp);
     if (err)
         stanza_follow(err, *sp);
     stanza_end(sp);

@@ -15,6 +15,13 @@ void router_route(struct stanza **s);
  * house rule of fibers).
  */
 void router_route_waiting(struct stanza **s) YIELDS;
+/*
+ * For whoever vouches for a message: routes it and waits until clients of this server have it, or its store, or its sender has it
+ * back. -1: ERR_UNAVAILABLE, it could not be stored (its sender is told, too); ERR_TIMEOUT, it is not known yet. On a fiber.
+ */
+int router_route_kept(struct stanza **s, unsigned timeout_ms, struct error *err) YIELDS;
+/* Somebody had to let it go although it should have been kept. */
+void stanza_was_lost(const struct stanza *s);
 /* Whether the fiber that runs is one that router_route_waiting may suspend. */
 bool router_may_wait(void);
 /* An IQ for the server or an account's bare JID: finds the handler, or answers that there is none. Ends it. */

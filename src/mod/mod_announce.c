@@ -92,19 +92,6 @@ static void work(void *arg)
         router_bounce(&w.stanza, err.code, err.text);
 }
 
-static struct stanza *copy_of(const struct stanza *s)
-{
-    struct arena *a = arena_new();
-    struct stanza *copy = ARENA_NEW(a, struct stanza);
-    *copy = *s;
-    copy->arena = a;
-    copy->el = xml_copy(a, s->el);
-    copy->from = jid_copy(a, s->from);
-    copy->to = jid_copy(a, s->to);
-    copy->id = arena_str(a, s->id);
-    return copy;
-}
-
 static enum hook_verdict on_message(struct server_event *e)
 {
     const struct way *way = NULL;
@@ -118,7 +105,7 @@ static enum hook_verdict on_message(struct server_event *e)
         e->reject_text = denied;
         return HOOK_REJECT;
     }
-    fiber_run(work, &(struct wanted){copy_of(e->stanza), way, e->host});
+    fiber_run(work, &(struct wanted){stanza_copy(e->stanza, e->stanza->to), way, e->host});
     return HOOK_STOP;
 }
 

@@ -22,16 +22,10 @@ struct part {
 
 static struct stanza *copy_for(const struct stanza *p, const struct multicast_to *to)
 {
-    struct arena *a = arena_new();
-    struct stanza *s = ARENA_NEW(a, struct stanza);
-    *s = *p;
-    s->arena = a;
-    s->el = xml_copy(a, p->el);
-    s->from = jid_copy(a, p->from);
-    s->to = jid_copy(a, to->jid);
-    s->id = arena_str(a, p->id);
+    struct stanza *s = stanza_copy(p, to->jid);
+    stanza_follow(s, p);
     if (to->bcc)
-        xml_append(xml_child(s->el, TOK_addresses, TOK_NS_ADDRESS), xml_copy(a, to->bcc));
+        xml_append(xml_child(s->el, TOK_addresses, TOK_NS_ADDRESS), xml_copy(s->arena, to->bcc));
     return s;
 }
 
@@ -55,8 +49,10 @@ static struct stanza *from_text(struct arena *a, struct str text, const struct s
     const char *why;
     struct xml_el *el = xml_parse(a, text, TOK_NS_CLIENT, &why);
     struct stanza *s = el ? stanza_of(a, el) : NULL;
-    if (s)
+    if (s) {
         s->from = jid_copy(a, like->from);
+        stanza_follow(s, like);
+    }
     return s;
 }
 

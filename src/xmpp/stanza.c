@@ -195,6 +195,15 @@ void stanza_follow(struct stanza *copy, const struct stanza *s)
     arena_on_release(copy->arena, let_go, arena_hold(s->arena));
 }
 
+struct stanza *stanza_copy(const struct stanza *s, struct jid to)
+{
+    struct arena *a = arena_new();
+    struct stanza *copy = ARENA_NEW(a, struct stanza);
+    *copy = (struct stanza){.arena = a, .el = xml_copy(a, s->el), .kind = s->kind, .type = s->type,
+                            .from = jid_copy(a, s->from), .to = jid_copy(a, to), .id = arena_str(a, s->id)};
+    return copy;
+}
+
 void stanza_end(struct stanza **s)
 {
     if (!*s)

@@ -20,6 +20,7 @@ enum stanza_type {
 };
 
 struct cause;
+struct stanza_watch;
 
 struct stanza {
     struct arena *arena; /* owns everything here, this struct included */
@@ -31,6 +32,7 @@ struct stanza {
     /* What may be done again after a crash, and which part of it this is (core/c2s/mgmt.h); NULL: nobody would do it again. */
     struct cause *cause;
     uint64_t cause_n;
+    struct stanza_watch *watch; /* who waits for its end (core/router_kept.c); not for that of a copy. NULL: nobody */
 };
 
 /* Reads kind, type and id off the element (not the addresses); NULL when it is no stanza of jabber:client. */
@@ -56,6 +58,8 @@ struct stanza *stanza_error_words(const struct stanza *s, struct str type, struc
  * Nothing without a cause.
  */
 void stanza_follow(struct stanza *copy, const struct stanza *s);
+/* A copy for another receiver, in a new arena: nobody waits for it, and it has no cause yet. */
+struct stanza *stanza_copy(const struct stanza *s, struct jid to);
 /* Ends it. */
 void stanza_end(struct stanza **s);
 /*

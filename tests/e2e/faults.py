@@ -271,6 +271,21 @@ def offline_store(server, streams):
 
 
 @kind
+def send_message(server, streams):
+    """To somebody who is away: done is when it waits in the store."""
+    user = account(server)
+    return Work([user], lambda: call(server, "send_message", type="chat", to=f"{user}@localhost", subject="", body="kept",
+                                     **{"from": "x@localhost/r"}))
+
+
+@kind
+def send_stanza(server, streams):
+    user = account(server)
+    stanza = "<message type='chat'><body>kept</body></message>"
+    return Work([user], lambda: call(server, "send_stanza", to=f"{user}@localhost", stanza=stanza, **{"from": "x@localhost/r"}))
+
+
+@kind
 def offline_purge(server, streams):
     """XEP-0013 §2.6"""
     user = waiting(server, streams)

@@ -8,6 +8,15 @@
 #include "xml/writer.h"
 
 #define ID_CHARS 16
+#define KEPT_MS 20000 /* the store's own deadlines are shorter */
+
+/* The answer means that the message is not lost any more, whatever happens to the server. */
+static int vouch(struct cmd_call *c, struct stanza **s) YIELDS;
+static int vouch(struct cmd_call *c, struct stanza **s)
+{
+    struct error err = ERROR_INIT;
+    return router_route_kept(s, KEPT_MS, &err) == 0 ? 0 : cmd_fail_error(c, &err);
+}
 
 /* --- send_message --- */
 
@@ -30,6 +39,7 @@ static int bad_address(struct cmd_call *c, const char *attr)
                        "Bad value of attribute '%s' in tag <message/> qualified by namespace 'jabber:client'", attr);
 }
 
+static int send_message(struct cmd_call *c) YIELDS;
 static int send_message(struct cmd_call *c)
 {
     struct str subject = arg_str(c, "subject"), body = arg_str(c, "body");
@@ -48,8 +58,7 @@ static int send_message(struct cmd_call *c)
     xml_add_leaf(s->arena, s->el, TOK_body, arena_str(s->arena, body));
     if (subject.n)
         xml_add_leaf(s->arena, s->el, TOK_subject, arena_str(s->arena, subject));
-    router_route(&s);
-    return 0;
+    return vouch(c, &s);
 }
 
 ADMIN_CMD(send_message) = {
@@ -109,6 +118,7 @@ static int malformed(struct cmd_call *c, const char *arg)
     return -1;
 }
 
+static int send_stanza(struct cmd_call *c) YIELDS;
 static int send_stanza(struct cmd_call *c)
 {
     struct jid from, to;
@@ -122,6 +132,8 @@ static int send_stanza(struct cmd_call *c)
     s->from = jid_copy(s->arena, from);
     s->to = jid_copy(s->arena, to);
     stanza_stamp(s);
+    if (s->kind == STANZA_MESSAGE)
+        return vouch(c, &s);
     router_route(&s);
     return 0;
 }

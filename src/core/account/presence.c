@@ -13,24 +13,9 @@
 #include "xml/stream.h"
 #include <stdlib.h>
 
-/* --- copies --- */
-
-static struct stanza *copy_to(const struct stanza *p, struct jid to)
-{
-    struct arena *a = arena_new();
-    struct stanza *s = ARENA_NEW(a, struct stanza);
-    *s = *p;
-    s->arena = a;
-    s->el = xml_copy(a, p->el);
-    s->from = jid_copy(a, p->from);
-    s->to = jid_copy(a, to);
-    s->id = arena_str(a, p->id);
-    return s;
-}
-
 static void send_copy(const struct stanza *p, struct jid to)
 {
-    struct stanza *s = copy_to(p, to);
+    struct stanza *s = stanza_copy(p, to);
     router_route(&s);
 }
 
@@ -60,7 +45,7 @@ static void fan_out(struct fan *f)
     struct arena *a = f->arena;
     for (size_t i = 0; i < f->n; i++)
         if (online(f->to[i])) {
-            struct stanza *s = copy_to(f->presence, f->to[i]);
+            struct stanza *s = stanza_copy(f->presence, f->to[i]);
             account_receive(&s);
         }
     arena_release(&a);
@@ -139,6 +124,8 @@ static void send_fan(unsigned shard, const struct stanza *p, const struct receiv
     f->presence = ARENA_NEW(r->arena, struct stanza);
     *f->presence = *p;
     f->presence->arena = r->arena;
+    f->presence->cause = NULL;
+    f->presence->watch = NULL;
     f->presence->el = xml_copy(r->arena, p->el);
     f->presence->from = jid_copy(r->arena, p->from);
     f->presence->id = arena_str(r->arena, p->id);
