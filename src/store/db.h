@@ -19,6 +19,8 @@ enum store_rc store_read(store_fn fn, void *arg) YIELDS;
 enum store_rc store_write(store_fn fn, void *arg) YIELDS;
 /* Nobody waits; `done` frees arg on the writer thread in every case. A failure is logged with the words `what` (a literal). */
 void store_write_later(store_fn fn, void *arg, void (*done)(void *arg), const char *what);
+/* The same for what may be lost in a crash: it waits up to half a second for other writes to share a commit with. In order. */
+void store_write_lazily(store_fn fn, void *arg, void (*done)(void *arg), const char *what);
 
 /* What a database can hold and ejabberd's columns mean: UTF-8 without NUL, at most JID_PART_MAX bytes. Anything else is no name. */
 bool store_name_ok(struct str name);

@@ -112,7 +112,7 @@ void last_set_later(struct str host, struct str user, int64_t seconds, struct st
     j->user = append(&at, user);
     j->status = append(&at, status);
     atomic_fetch_add(&under_way, 1);
-    store_write_later(write_row, j, set_later_done, "last activity");
+    store_write_lazily(write_row, j, set_later_done, "last activity");
 }
 
 static enum store_rc delete_row(struct sql_conn *c, void *arg)

@@ -7,7 +7,10 @@
 /* What is queued counts as written. */
 enum store_rc last_get(struct arena *a, struct str host, struct str user, int64_t *seconds_out, struct str *status_out) YIELDS;
 enum store_rc last_set(struct str host, struct str user, int64_t seconds, struct str status) YIELDS;
-/* Queued in order with other writes, nobody waits (sessions that end); a failure is logged. The strings are copied. */
+/*
+ * Queued in order with other writes, nobody waits (sessions that come and go), and up to half a second of it is lost in a crash; a
+ * failure is logged. The strings are copied.
+ */
 void last_set_later(struct str host, struct str user, int64_t seconds, struct str status);
 enum store_rc last_remove(struct str host, struct str user) YIELDS;
 

@@ -95,12 +95,22 @@ enum store_rc store_write(store_fn fn, void *arg)
     return store.writer ? writer_run(store.writer, fn, arg) : STORE_UNAVAILABLE;
 }
 
-void store_write_later(store_fn fn, void *arg, void (*done)(void *arg), const char *what)
+static void post(bool lazy, store_fn fn, void *arg, void (*done)(void *arg), const char *what)
 {
     if (store.writer)
-        writer_post(store.writer, fn, arg, done, what);
+        writer_post(store.writer, lazy, fn, arg, done, what);
     else
         done(arg);
+}
+
+void store_write_later(store_fn fn, void *arg, void (*done)(void *arg), const char *what)
+{
+    post(false, fn, arg, done, what);
+}
+
+void store_write_lazily(store_fn fn, void *arg, void (*done)(void *arg), const char *what)
+{
+    post(true, fn, arg, done, what);
 }
 
 /* The writer's connection, with everything checked that a first query could trip over. */

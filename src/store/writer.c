@@ -11,13 +11,17 @@
 #include "rt/fiber.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
+#define LAZY_MS 500   /* how long jobs that are in no hurry wait for company */
+
 struct job {
     struct job *next;
+    bool lazy;
     store_fn fn;
     void *arg;
     enum store_rc rc;
@@ -36,7 +40,8 @@ struct writer {
     pthread_mutex_t lock;
     pthread_cond_t filled;
     struct job *first, **end;
-    unsigned queued;
+    unsigned queued, lazy; /* of these, in no hurry */
+    struct timespec lazy_end;
     bool stopping;
     struct writer_stats stats;
 };
@@ -207,6 +212,15 @@ static void serve(struct writer *w, struct job *group)
     w->conn->driver->tidy(w->conn);
 }
 
+/* Jobs in no hurry wait for one that is, for a full group, or for their time. With the lock. */
+static void wait_for_work(struct writer *w)
+{
+    int late = 0;
+
+    while (!w->stopping && (!w->queued || (w->queued == w->lazy && w->lazy < WRITER_GROUP_MAX && late != ETIMEDOUT)))
+        late = w->queued ? pthread_cond_timedwait(&w->filled, &w->lock, &w->lazy_end) : pthread_cond_wait(&w->filled, &w->lock);
+}
+
 /* Waits for work; NULL when there is none and none will come. */
 static struct job *take_group(struct writer *w)
 {
@@ -214,11 +228,12 @@ static struct job *take_group(struct writer *w)
     unsigned n = 0;
 
     pthread_mutex_lock(&w->lock);
-    while (!w->first && !w->stopping)
-        pthread_cond_wait(&w->filled, &w->lock);
+    wait_for_work(w);
     group = w->first;
-    for (cut = &w->first; *cut && n < WRITER_GROUP_MAX; n++)
+    for (cut = &w->first; *cut && n < WRITER_GROUP_MAX; n++) {
+        w->lazy -= (*cut)->lazy;
         cut = &(*cut)->next;
+    }
     if (group) {
         w->first = *cut;
         *cut = NULL;
@@ -245,13 +260,17 @@ static void *writer_main(void *arg)
 struct writer *writer_new(struct sql_conn *c)
 {
     struct writer *w = MEM_NEW(struct writer);
+    pthread_condattr_t steady;
     sigset_t all, old;
     int code;
 
     w->conn = c;
     w->end = &w->first;
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->filled, NULL);
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->filled, &steady);
+    pthread_condattr_destroy(&steady);
     /* Signals are the main thread's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -282,20 +301,35 @@ void writer_delete(struct writer **w)
     *w = NULL;
 }
 
+/* Whether the thread has to hear of the job: others have woken it already, or it sleeps until the time of the lazy ones. */
+static bool add(struct writer *w, struct job *j)
+{
+    bool idle = w->queued == w->lazy;
+
+    *w->end = j;
+    w->end = &j->next;
+    w->queued++;
+    if (!j->lazy)
+        return idle;
+    if (w->queued == 1) {
+        clock_gettime(CLOCK_MONOTONIC, &w->lazy_end);
+        w->lazy_end.tv_nsec += LAZY_MS * 1000000L;
+        w->lazy_end.tv_sec += w->lazy_end.tv_nsec / 1000000000L;
+        w->lazy_end.tv_nsec %= 1000000000L;
+    }
+    w->lazy++;
+    return idle && (w->lazy == 1 || w->lazy == WRITER_GROUP_MAX);
+}
+
 static bool push(struct writer *w, struct job *j)
 {
     bool taken, first;
 
     pthread_mutex_lock(&w->lock);
     taken = !w->stopping && w->queued < WRITER_QUEUE_MAX;
-    first = taken && !w->first;
-    if (taken) {
-        *w->end = j;
-        w->end = &j->next;
-        w->queued++;
-    } else {
+    first = taken && add(w, j);
+    if (!taken)
         w->stats.refused++;
-    }
     pthread_mutex_unlock(&w->lock);
     /* Behind the unlock, or the thread would wake up only to wait for the lock. */
     if (first)
@@ -315,11 +349,11 @@ enum store_rc writer_run(struct writer *w, store_fn fn, void *arg)
     return j.rc;
 }
 
-void writer_post(struct writer *w, store_fn fn, void *arg, void (*done)(void *arg), const char *what)
+void writer_post(struct writer *w, bool lazy, store_fn fn, void *arg, void (*done)(void *arg), const char *what)
 {
     struct job *j = MEM_NEW(struct job);
 
-    *j = (struct job){.fn = fn, .arg = arg, .done = done, .what = what};
+    *j = (struct job){.lazy = lazy, .fn = fn, .arg = arg, .done = done, .what = what};
     if (push(w, j))
         return;
     done(arg);

@@ -22,7 +22,11 @@ struct writer *writer_new(struct sql_conn *c);
 /* Writes what is queued, closes the connection. No fiber may come in any more. */
 void writer_delete(struct writer **w);
 enum store_rc writer_run(struct writer *w, store_fn fn, void *arg) YIELDS;
-void writer_post(struct writer *w, store_fn fn, void *arg, void (*done)(void *arg), const char *what);
+/*
+ * Nobody waits. lazy: it is written with the next job that somebody waits for, or half a second later; in order with the others
+ * either way.
+ */
+void writer_post(struct writer *w, bool lazy, store_fn fn, void *arg, void (*done)(void *arg), const char *what);
 /* Any thread. */
 struct writer_stats writer_stats(struct writer *w);
 

@@ -52,7 +52,7 @@ static void nothing(void *arg)
 static void gate_close(void)
 {
     gate.open = gate.entered = false;
-    writer_post(writer, hold, NULL, nothing, "gate");
+    writer_post(writer, false, hold, NULL, nothing, "gate");
     pthread_mutex_lock(&gate.lock);
     while (!gate.entered)
         pthread_cond_wait(&gate.changed, &gate.lock);
@@ -180,10 +180,10 @@ static void queue_full(void *arg)
     freed = 0;
     gate_close();
     for (int i = 0; i < WRITER_QUEUE_MAX; i++)
-        writer_post(writer, no_op, NULL, count_free, "test");
+        writer_post(writer, false, no_op, NULL, count_free, "test");
     CHECK_INT(freed, 0);
     CHECK_INT(writer_run(writer, write_last, &w), STORE_UNAVAILABLE);
-    writer_post(writer, no_op, NULL, count_free, "test");
+    writer_post(writer, false, no_op, NULL, count_free, "test");
     CHECK_INT(freed, 1);
     CHECK_INT(writer_stats(writer).refused, 2);
     gate_open();
@@ -192,6 +192,27 @@ static void queue_full(void *arg)
         sched_yield();
     CHECK_INT(__atomic_load_n(&freed, __ATOMIC_RELAXED), WRITER_QUEUE_MAX + 1);
     CHECK(!is_there(S("late")));
+}
+
+/* Jobs in no hurry share the commit of the next one that somebody waits for, in order; left alone they are written all the same. */
+static void lazy(void *arg)
+{
+    struct writer_stats before = writer_stats(writer);
+
+    freed = 0;
+    for (int i = 0; i < 20; i++)
+        writer_post(writer, true, no_op, NULL, count_free, "test");
+    CHECK_INT(__atomic_load_n(&freed, __ATOMIC_RELAXED), 0);
+    CHECK_INT(writer_run(writer, no_op, NULL), STORE_OK);
+    CHECK_INT(__atomic_load_n(&freed, __ATOMIC_RELAXED), 20);
+    CHECK_INT(writer_stats(writer).commits - before.commits, 1);
+    writer_post(writer, true, no_op, NULL, count_free, "test");
+    while (__atomic_load_n(&freed, __ATOMIC_RELAXED) < 21)
+        sched_yield();
+    for (int i = 0; i < WRITER_GROUP_MAX; i++) /* a full group does not wait */
+        writer_post(writer, true, no_op, NULL, count_free, "test");
+    while (__atomic_load_n(&freed, __ATOMIC_RELAXED) < 21 + WRITER_GROUP_MAX)
+        sched_yield();
 }
 
 static void hammer(void *arg)
@@ -272,6 +293,11 @@ static void test_queue_full(void **state)
     with_writer(queue_full, NULL);
 }
 
+static void test_lazy(void **state)
+{
+    with_writer(lazy, NULL);
+}
+
 static void test_concurrent(void **state)
 {
     with_writer(concurrent, NULL);
@@ -339,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_grouped),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_queue_full),
+        cmocka_unit_test(test_lazy),
         cmocka_unit_test(test_concurrent),
         cmocka_unit_test(test_log_bounded),
         cmocka_unit_test(test_stop),
