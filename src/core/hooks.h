@@ -64,6 +64,11 @@ struct known_event {
     bool stranger; /* its last session has ended; it never was among the registered ones */
 };
 
+/* Another program has changed the database. */
+struct caches_event {
+    unsigned host;
+};
+
 struct presence_out_event {
     struct account *account;
     struct session *session; /* whose presence it is */

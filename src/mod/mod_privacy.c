@@ -530,10 +530,16 @@ static void on_stop(unsigned host)
     privacy_forget_all();
 }
 
+static enum hook_verdict on_caches_cleared(struct caches_event *e)
+{
+    privacy_forget_all();
+    return HOOK_PASS;
+}
+
 static const char *const features[] = {"jabber:iq:privacy", NULL};
 static const struct iq_entry iqs[] = {{IQ_TO_ACCOUNT, TOK_NS_PRIVACY, true, on_iq}, {0}};
 static const struct hook_entry hooks[] = {
-    ON(account_known, STATE, on_known), ON(session_closed, STATE, on_closed), ON(stanza_sent, FILTER, on_sent),
+    ON(account_known, STATE, on_known), ON(caches_cleared, STATE, on_caches_cleared), ON(session_closed, STATE, on_closed), ON(stanza_sent, FILTER, on_sent),
     ON(stanza_received, FILTER, on_received), ON(presence_out, FILTER, on_presence_out), {0}};
 
 MODULE(mod_privacy) = {

@@ -192,6 +192,12 @@ static void on_stop(unsigned host)
     forget_all();
 }
 
-static const struct hook_entry hooks[] = {ON(stanza_sent, FILTER, on_sent), {0}};
+static enum hook_verdict on_caches_cleared(struct caches_event *e)
+{
+    on_stop(e->host);
+    return HOOK_PASS;
+}
+
+static const struct hook_entry hooks[] = {ON(stanza_sent, FILTER, on_sent), ON(caches_cleared, STATE, on_caches_cleared), {0}};
 
 MODULE(mod_vcard_xupdate) = {.name = "mod_vcard_xupdate", .xep = "XEP-0153 1.1.1", .hooks = hooks, .stop = on_stop};

@@ -2,6 +2,7 @@
 #include "store/privacy.h"
 
 #include "store/rows.h"
+#include "store/tally.h"
 
 static enum privacy_type type_of(struct str s)
 {
@@ -40,8 +41,17 @@ enum store_rc privacy_get(struct arena *a, struct str host, struct str user, str
 enum store_rc privacy_names(struct arena *a, struct str host, struct str user, struct str **out, size_t *n_out)
 {
     struct rows r = ROWS(struct str, STMT_privacy_names, read_str, V_STR(host), V_STR(user));
+    struct tally_key k = tally_key(TALLY_PRIVACY, host, user);
+    uint64_t look = tally_look(k), none;
+    enum store_rc rc;
 
-    return rows_all(a, &r, (void **)out, n_out);
+    *n_out = 0;
+    if (tally_get(k, &none, NULL))
+        return STORE_OK;
+    rc = rows_all(a, &r, (void **)out, n_out);
+    if (rc == STORE_OK && !*n_out)
+        tally_set(k, look, 0);
+    return rc;
 }
 
 struct change {
@@ -89,13 +99,19 @@ static enum store_rc set_list(struct sql_conn *c, void *arg)
 enum store_rc privacy_set(struct str host, struct str user, struct str name, const struct privacy_list *l, bool make_default)
 {
     struct change w = {.host = host, .user = user, .name = name, .list = l, .make_default = make_default};
+    struct tally_key k = tally_key(TALLY_PRIVACY, host, user);
+    enum store_rc rc;
 
     if (!owner_ok(host, user) || !store_text_ok(name))
         return STORE_REFUSED;
     for (size_t i = 0; i < l->n; i++)
         if (!store_text_ok(l->items[i].value))
             return STORE_REFUSED;
-    return store_write(set_list, &w);
+    tally_begin(k);
+    rc = store_write(set_list, &w);
+    tally_forget(k);
+    tally_end(k, rc, 0);
+    return rc;
 }
 
 static enum store_rc is_default(struct sql_conn *c, const struct change *w, bool *out)

@@ -133,6 +133,11 @@ static void forget(void)
     memset(&store, 0, sizeof(store));
 }
 
+void store_forget_counts(void)
+{
+    tally_forget_everything();
+}
+
 int store_start(const struct store_config *cfg, struct error *err)
 {
     struct sql_target target;

@@ -31,6 +31,8 @@ struct store_config {
 int store_start(const struct store_config *cfg, struct error *err);
 /* Commits what is queued, closes. No fiber waits for the store any more, and none comes. */
 void store_stop(void);
+/* Another program has written to the database: nothing that is remembered of it counts any more. */
+void store_forget_counts(void);
 /* Fills *err from a result that is not OK; -1. */
 int store_error(enum store_rc rc, const char *what, struct error *err);
 /* "sqlite", "pgsql", ... and schema name, for status and logs: "sqlite, new schema". */

@@ -139,11 +139,16 @@ void tally_end_all(enum tally_kind kind)
     pthread_mutex_unlock(&lock);
 }
 
-void tally_reset(bool per_host)
+void tally_forget_everything(void)
 {
     pthread_mutex_lock(&lock);
-    hosts_apart = per_host;
     for (int kind = 0; kind < TALLY__COUNT; kind++)
         forget_all((enum tally_kind)kind);
     pthread_mutex_unlock(&lock);
+}
+
+void tally_reset(bool per_host)
+{
+    tally_forget_everything();
+    hosts_apart = per_host; /* nobody else runs yet */
 }

@@ -16,6 +16,8 @@ enum tally_kind {
     TALLY_USERS,
     TALLY_SPOOL,
     TALLY_PRIVATE, /* of one namespace: known only where there is nothing; every login looks for a ban there */
+    TALLY_PRIVACY, /* lists, and */
+    TALLY_VCARD,   /* vCard: the same */
     TALLY__COUNT
 };
 
@@ -42,6 +44,8 @@ void tally_forget(struct tally_key k);
 /* Writes that do not tell whose: the same around them. */
 void tally_begin_all(enum tally_kind kind);
 void tally_end_all(enum tally_kind kind);
+/* Somebody else has written. */
+void tally_forget_everything(void);
 /* Another database. per_host: its rows tell hosts apart; where they do not, all hosts have the same ones (the default schema). */
 void tally_reset(bool per_host);
 

@@ -3,6 +3,7 @@
 
 #include "store/pattern.h"
 #include "store/rows.h"
+#include "store/tally.h"
 #include "xmpp/casefold.h"
 
 /* No text is behind it. */
@@ -26,8 +27,16 @@ const char *vcard_field_name(enum vcard_field f)
 enum store_rc vcard_get(struct arena *a, struct str host, struct str user, struct str *xml_out)
 {
     struct rows r = ROWS(struct str, STMT_vcard_get, read_str, V_STR(host), V_STR(user));
+    struct tally_key k = tally_key(TALLY_VCARD, host, user);
+    uint64_t look = tally_look(k), none;
+    enum store_rc rc;
 
-    return rows_one(a, &r, xml_out);
+    if (tally_get(k, &none, NULL))
+        return STORE_NONE;
+    rc = rows_one(a, &r, xml_out);
+    if (rc == STORE_NONE)
+        tally_set(k, look, 0);
+    return rc;
 }
 
 /* At a character's border. */
@@ -45,9 +54,11 @@ static struct str cut(struct str s)
 enum store_rc vcard_set(struct str host, struct str user, struct str xml, const struct str values[VCARD_FIELD_COUNT])
 {
     struct sql_value args[3 + 2 * VCARD_FIELD_COUNT] = {V_STR(host), V_STR(user), V_STR(user)};
+    struct tally_key k = tally_key(TALLY_VCARD, host, user);
     struct arena *a = arena_new();
     enum store_rc rc = STORE_REFUSED;
 
+    tally_begin(k);
     for (size_t i = 0; i < VCARD_FIELD_COUNT; i++) {
         args[3 + i] = V_STR(cut(values[i]));
         args[3 + VCARD_FIELD_COUNT + i] = V_STR(cut(casefold(a, cut(values[i]))));
@@ -56,6 +67,8 @@ enum store_rc vcard_set(struct str host, struct str user, struct str xml, const 
         rc = ops_write(OPS(SQL_OP(STMT_vcard_set, V_STR(host), V_STR(user), V_STR(xml)),
                            SQL_OP(STMT_vcard_search_delete, V_STR(host), V_STR(user)),
                            (struct sql_op){STMT_vcard_search_add, args, ARRAY_LEN(args)}), NULL);
+    tally_forget(k);
+    tally_end(k, rc, 0);
     arena_release(&a);
     return rc;
 }

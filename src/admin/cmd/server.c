@@ -1,14 +1,17 @@
 /* Commands of the tag server: state, memory, and the orderly or sudden end of it. */
 #include "admin/command.h"
 
+#include "core/account/roster.h"
 #include "core/auth/auth.h"
 #include "core/auth/oauth.h"
 #include "core/config/config.h"
+#include "core/hooks.h"
 #include "core/server.h"
 #include "rt/fiber.h"
 #include "rt/mailbox.h"
 #include "rt/pool.h"
 #include "rt/shard.h"
+#include "store/store.h"
 
 #include <malloc.h>
 
@@ -44,11 +47,26 @@ ADMIN_CMD(registered_vhosts) = {
             SHOWS("example.com", "anon.example.com")}),
 };
 
+static int forget_on_shard(void *arg, void *slot, struct error *err)
+{
+    for (size_t i = 0; i < config_current()->host_count; i++) {
+        struct caches_event e = {.host = (unsigned)i};
+        rosters_stale(e.host);
+        hook_run_caches_cleared(e.host, &e);
+    }
+    return 0;
+}
+
 static int clear_cache(struct cmd_call *c) YIELDS;
 static int clear_cache(struct cmd_call *c)
 {
     struct error err = ERROR_INIT;
-    return auth_clear_cache(&err) < 0 || oauth_clear_cache(&err) < 0 ? cmd_fail_error(c, &err) : 0;
+    void **slots = ARENA_ARRAY(c->arena, void *, shard_count());
+    store_forget_counts();
+    if (auth_clear_cache(&err) < 0 || oauth_clear_cache(&err) < 0 ||
+        mail_gather(forget_on_shard, NULL, slots, c->arena, GATHER_DEADLINE_MS, &err) < 0)
+        return cmd_fail_error(c, &err);
+    return 0;
 }
 
 ADMIN_CMD(clear_cache) = {
