@@ -539,8 +539,8 @@ static enum hook_verdict on_caches_cleared(struct caches_event *e)
 static const char *const features[] = {"jabber:iq:privacy", NULL};
 static const struct iq_entry iqs[] = {{IQ_TO_ACCOUNT, TOK_NS_PRIVACY, true, on_iq}, {0}};
 static const struct hook_entry hooks[] = {
-    ON(account_known, STATE, on_known), ON(caches_cleared, STATE, on_caches_cleared), ON(session_closed, STATE, on_closed), ON(stanza_sent, FILTER, on_sent),
-    ON(stanza_received, FILTER, on_received), ON(presence_out, FILTER, on_presence_out), {0}};
+    ON(account_known, STATE, on_known), ON(caches_cleared, STATE, on_caches_cleared), ON(session_closed, STATE, on_closed),
+    ON(stanza_sent, FILTER, on_sent), ON(stanza_received, FILTER, on_received), ON(presence_out, FILTER, on_presence_out), {0}};
 
 MODULE(mod_privacy) = {
     .name = "mod_privacy", .xep = "XEP-0016 1.7", .features = features, .iqs = iqs, .hooks = hooks, .stop = on_stop};

@@ -418,6 +418,28 @@ def test_clear_cache(new_server, how):
     assert fits("after") and not fits("before")
 
 
+def test_clear_cache_of_data(new_server, streams):
+    """The same for privacy lists, vCards and rosters of somebody who is there."""
+    def configure(config):
+        config["modules"].update({m: {} for m in ("mod_privacy", "mod_vcard", "mod_vcard_xupdate", "mod_roster")})
+    server = new_server(configure).start()
+    name = server.register()
+    s = streams(server.login(name, "r", presence=True))
+    lists = lambda: len(list(s.iq("<query xmlns='jabber:iq:privacy'/>").iter("{jabber:iq:privacy}list")))
+    names = lambda: server.api_raw("get_vcard", f'{{"user": "{name}", "host": "localhost", "name": "FN"}}')[0]
+    contacts = lambda: len(list(s.iq("<query xmlns='jabber:iq:roster'/>").iter("{jabber:iq:roster}item")))
+    assert (lists(), names(), contacts()) == (0, 400, 0)
+    with sqlite3.connect(server.spool / "cjabberd.db", timeout=30) as db:
+        host = db.execute("select 1 from pragma_table_info('vcard') where name = 'server_host'").fetchone()
+        keys, marks = ("username, server_host", "?, 'localhost'") if host else ("username", "?")
+        db.execute(f"insert into privacy_list ({keys}, name) values ({marks}, 'new')", (name,))
+        db.execute(f"insert into vcard ({keys}, vcard) values ({marks}, '<vCard xmlns=''vcard-temp''><FN>new</FN></vCard>')", (name,))
+        db.execute(f"insert into rosterusers ({keys}, jid, nick, subscription, ask, askmessage, server, subscribe, type) "
+                   f"values ({marks}, 'x@x.test', '', 'B', 'N', '', 'N', '', 'item')", (name,))
+    server.api("clear_cache")
+    assert (lists(), names(), contacts()) == (1, 200, 1)
+
+
 def test_gc_gives_memory_back(new_server, streams):
     server = new_server().start()
     server.api("gc")
