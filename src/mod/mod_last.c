@@ -81,13 +81,13 @@ static void on_account(struct iq *iq)
 /*
  * Going offline, with the words of the unavailable presence (none when the server speaks for a lost session). Coming online, too:
  * after kill -9 or a power cut nobody goes offline, and an account that was in use all year must not look a year old to
- * delete_old_users.
+ * delete_old_users; the hour between two such notes does not matter there.
  */
 static enum hook_verdict on_presence(struct presence_event *e)
 {
     struct jid j = session_jid(e->session);
     if (!e->was_available && e->available && !is_available(e->session->account, e->session))
-        last_set_later(jid_host(j), jid_user(j), (int64_t)clock_wall_s(), STR_NULL);
+        last_note_later(jid_host(j), jid_user(j), (int64_t)clock_wall_s());
     if (!e->was_available || e->available || e->session->orphan)
         return HOOK_PASS;
     struct xml_el *status = xml_child(e->presence->el, TOK_status, TOK_NS_CLIENT);

@@ -51,6 +51,7 @@ static enum store_rc remove_counted(struct removal *r)
     tally_forget(messages);
     rc = store_write(remove_rows, r);
     tally_forget(messages);
+    tally_forget(tally_key(TALLY_LAST, r->host, r->user));
     tally_end(accounts, rc, r->users ? -1 : 0);
     return rc;
 }

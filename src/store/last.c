@@ -4,15 +4,19 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/db.h"
+#include "store/tally.h"
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#define NOTE_S 3600 /* a note that is only there in case nobody gets to write the next one need not be fresher */
+
 struct last_job {
     struct arena *a;
     struct str host, user, status;
     int64_t seconds;
+    bool failed;
 };
 
 /* Writes that nobody waits for and that are not done: who reads meanwhile reads behind them. */
@@ -63,9 +67,11 @@ enum store_rc last_write(struct sql_conn *c, struct str host, struct str user, i
 
 static enum store_rc write_row(struct sql_conn *c, void *arg)
 {
-    const struct last_job *j = arg;
+    struct last_job *j = arg;
+    enum store_rc rc = last_write(c, j->host, j->user, j->seconds, j->status);
 
-    return last_write(c, j->host, j->user, j->seconds, j->status);
+    j->failed = rc != STORE_OK;
+    return rc;
 }
 
 static bool storable(const struct last_job *j)
@@ -76,8 +82,10 @@ static bool storable(const struct last_job *j)
 enum store_rc last_set(struct str host, struct str user, int64_t seconds, struct str status)
 {
     struct last_job j = {.host = host, .user = user, .seconds = seconds, .status = status};
+    enum store_rc rc = storable(&j) ? store_write(write_row, &j) : STORE_REFUSED;
 
-    return storable(&j) ? store_write(write_row, &j) : STORE_REFUSED;
+    tally_forget(tally_key(TALLY_LAST, host, user));
+    return rc;
 }
 
 static struct str append(char **at, struct str s)
@@ -92,6 +100,10 @@ static struct str append(char **at, struct str s)
 
 static void set_later_done(void *job)
 {
+    struct last_job *j = job;
+
+    if (j->failed)
+        tally_forget(tally_key(TALLY_LAST, j->host, j->user));
     atomic_fetch_sub(&under_way, 1);
     free(job);
 }
@@ -99,6 +111,7 @@ static void set_later_done(void *job)
 void last_set_later(struct str host, struct str user, int64_t seconds, struct str status)
 {
     struct last_job *j, borrowed = {.host = host, .user = user, .status = status};
+    struct tally_key k = tally_key(TALLY_LAST, host, user);
     char *at;
 
     if (!storable(&borrowed)) {
@@ -112,7 +125,16 @@ void last_set_later(struct str host, struct str user, int64_t seconds, struct st
     j->user = append(&at, user);
     j->status = append(&at, status);
     atomic_fetch_add(&under_way, 1);
+    tally_set(k, tally_look(k), (uint64_t)seconds);
     store_write_lazily(write_row, j, set_later_done, "last activity");
+}
+
+void last_note_later(struct str host, struct str user, int64_t now)
+{
+    uint64_t noted;
+
+    if (!tally_get(tally_key(TALLY_LAST, host, user), &noted, NULL) || now < (int64_t)noted || now - (int64_t)noted > NOTE_S)
+        last_set_later(host, user, now, STR_NULL);
 }
 
 static enum store_rc delete_row(struct sql_conn *c, void *arg)
@@ -127,6 +149,8 @@ static enum store_rc delete_row(struct sql_conn *c, void *arg)
 enum store_rc last_remove(struct str host, struct str user)
 {
     struct last_job j = {.host = host, .user = user};
+    enum store_rc rc = store_name_ok(host) && store_name_ok(user) ? store_write(delete_row, &j) : STORE_NONE;
 
-    return store_name_ok(host) && store_name_ok(user) ? store_write(delete_row, &j) : STORE_NONE;
+    tally_forget(tally_key(TALLY_LAST, host, user));
+    return rc;
 }

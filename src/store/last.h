@@ -12,6 +12,8 @@ enum store_rc last_set(struct str host, struct str user, int64_t seconds, struct
  * failure is logged. The strings are copied.
  */
 void last_set_later(struct str host, struct str user, int64_t seconds, struct str status);
+/* The same for a sign of life, with no status: left out when there was one less than an hour ago. */
+void last_note_later(struct str host, struct str user, int64_t now);
 enum store_rc last_remove(struct str host, struct str user) YIELDS;
 
 #endif

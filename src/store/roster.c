@@ -2,6 +2,7 @@
 #include "store/roster_inner.h"
 
 #include "base/clock.h"
+#include "store/tally.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -144,8 +145,18 @@ enum store_rc roster_load(struct arena *a, struct str host, struct str user, str
     struct load l = {.host = host, .user = user,
                      .items = ROWS(struct roster_item, STMT_roster_all, roster_read_item, V_STR(host), V_STR(user)),
                      .groups = ROWS(struct group_row, STMT_roster_groups, read_group, V_STR(host), V_STR(user))};
+    struct tally_key k = tally_key(TALLY_ROSTER, host, user);
+    uint64_t look = tally_look(k), none;
+    enum store_rc rc;
 
-    return load_to(a, &l, out);
+    if (tally_get(k, &none, NULL)) {
+        *out = (struct roster){0};
+        return STORE_OK;
+    }
+    rc = load_to(a, &l, out);
+    if (rc == STORE_OK && !out->n && !out->version)
+        tally_set(k, look, 0);
+    return rc;
 }
 
 enum store_rc roster_get(struct arena *a, struct str host, struct str user, struct str jid, struct roster_item *out)
@@ -256,8 +267,13 @@ static bool item_ok(const struct roster_item *i)
 static enum store_rc write_change(store_fn fn, struct change *w, int64_t *version_out) YIELDS;
 static enum store_rc write_change(store_fn fn, struct change *w, int64_t *version_out)
 {
-    enum store_rc rc = store_write(fn, w);
+    struct tally_key k = tally_key(TALLY_ROSTER, w->host, w->user);
+    enum store_rc rc;
 
+    tally_begin(k);
+    rc = store_write(fn, w);
+    tally_forget(k);
+    tally_end(k, rc, 0);
     if (version_out)
         *version_out = w->version;
     return rc;

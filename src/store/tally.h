@@ -18,6 +18,8 @@ enum tally_kind {
     TALLY_PRIVATE, /* of one namespace: known only where there is nothing; every login looks for a ban there */
     TALLY_PRIVACY, /* lists, and */
     TALLY_VCARD,   /* vCard: the same */
+    TALLY_ROSTER,  /* roster, which never had a version: the same again */
+    TALLY_LAST,    /* no count: the time of the last note of activity (store/last.c) */
     TALLY__COUNT
 };
 

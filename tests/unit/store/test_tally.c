@@ -2,10 +2,14 @@
 #include "area.h"
 
 #include "store/account.h"
+#include "store/last.h"
+#include "store/privacy.h"
 #include "store/private.h"
+#include "store/roster.h"
 #include "store/spool.h"
 #include "store/tally.h"
 #include "store/users.h"
+#include "store/vcard.h"
 
 #define NOW 1700000000
 
@@ -169,6 +173,62 @@ static void elements(void *arg)
     arena_release(&a);
 }
 
+/* The same for what else every login looks for. */
+static void absent(void *arg)
+{
+    static const struct str fields[VCARD_FIELD_COUNT];
+    struct roster_item i = {.jid = S("bob@b.example"), .subscription = ROSTER_BOTH, .ask = ROSTER_ASK_NONE};
+    struct arena *a = arena_new();
+    struct str xml, *names;
+    struct roster r;
+    size_t n;
+
+    for (int k = 0; k < 2; k++) {
+        CHECK_INT(vcard_get(a, HOST, S("ann"), &xml), STORE_NONE);
+        CHECK_INT(privacy_names(a, HOST, S("ann"), &names, &n), STORE_OK);
+        CHECK_INT(n, 0);
+        CHECK_INT(roster_load(a, HOST, S("ann"), &r), STORE_OK);
+        CHECK(r.n == 0 && r.version == 0);
+    }
+    CHECK_INT(vcard_set(HOST, S("ann"), S("<v/>"), fields), STORE_OK);
+    CHECK_INT(vcard_get(a, HOST, S("ann"), &xml), STORE_OK);
+    CHECK_INT(privacy_set(HOST, S("ann"), S("list"), &(struct privacy_list){0}, false), STORE_OK);
+    CHECK_INT(privacy_names(a, HOST, S("ann"), &names, &n), STORE_OK);
+    CHECK_INT(n, 1);
+    CHECK_INT(roster_set(HOST, S("ann"), &i, 1, NULL), STORE_OK);
+    CHECK_INT(roster_load(a, HOST, S("ann"), &r), STORE_OK);
+    CHECK(r.n == 1 && r.version > 0);
+    CHECK_INT(account_remove(HOST, S("ann"), NULL), STORE_OK);
+    CHECK_INT(vcard_get(a, HOST, S("ann"), &xml), STORE_NONE);
+    CHECK_INT(roster_load(a, HOST, S("ann"), &r), STORE_OK);
+    CHECK_INT(r.n, 0);
+    arena_release(&a);
+}
+
+/* A sign of life is written when there was none for a while, and after everything that may have written something older. */
+static void signs_of_life(void *arg)
+{
+    struct arena *a = arena_new();
+    struct str words;
+    int64_t at;
+
+    last_note_later(HOST, S("ann"), NOW);
+    last_note_later(HOST, S("ann"), NOW + 60);
+    CHECK_INT(last_get(a, HOST, S("ann"), &at, &words), STORE_OK);
+    CHECK_INT(at, NOW);
+    last_note_later(HOST, S("ann"), NOW + 3700);
+    CHECK_INT(last_get(a, HOST, S("ann"), &at, &words), STORE_OK);
+    CHECK_INT(at, NOW + 3700);
+    CHECK_INT(last_set(HOST, S("ann"), 1, S("")), STORE_OK);
+    last_note_later(HOST, S("ann"), NOW + 3701);
+    CHECK_INT(last_get(a, HOST, S("ann"), &at, &words), STORE_OK);
+    CHECK_INT(at, NOW + 3701);
+    CHECK_INT(account_remove(HOST, S("ann"), NULL), STORE_OK);
+    last_note_later(HOST, S("ann"), NOW + 3702);
+    CHECK_INT(last_get(a, HOST, S("ann"), &at, &words), STORE_OK);
+    arena_release(&a);
+}
+
 /* In the default schema the same rows are those of every host. */
 static void hosts(void *arg)
 {
@@ -181,5 +241,5 @@ static void hosts(void *arg)
     CHECK_INT(n, multihost ? 0 : 1);
 }
 
-AREA_TESTS(messages, accounts, elements, hosts)
+AREA_TESTS(messages, accounts, elements, absent, signs_of_life, hosts)
 AREA_MAIN(cmocka_unit_test(follows), cmocka_unit_test(crossed))
