@@ -497,6 +497,7 @@ def test_status_of_a_server_that_never_ran(new_server):
 def test_status_after_a_crash(new_server):
     server = new_server().start()
     pid = server.pid
+    until(server.log, "the first line of the log")  # a thread of its own writes it
     server.kill()
     r = done(run(server, "status"), 3)
     assert "ended without cleaning up" in r and f"stale, of process {pid}" in r and "left behind, nobody listens" in r
