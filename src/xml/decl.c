@@ -84,6 +84,17 @@ static bool scan(struct decl *d, struct fields *f)
            field(d, 's', "standalone", &had_space, &f->standalone) && literal(d, "?>");
 }
 
+/* XML 1.0 §2.8: '1.' [0-9]+; a stream says 1.0 (RFC 6120 §11.5). */
+static bool known_version(struct str v, bool document)
+{
+    size_t i = 2;
+    if (!document || !str_starts(v, S("1.")))
+        return str_eq(v, S("1.0"));
+    while (i < v.n && v.p[i] >= '0' && v.p[i] <= '9')
+        i++;
+    return v.n > 2 && i == v.n;
+}
+
 static bool known_encoding(struct str e)
 {
     return !e.p || str_ieq_ascii(e, S("utf-8"));
@@ -97,7 +108,7 @@ int xml_decl_scan(const char *p, const char *end, bool document, enum xml_error 
     *why_out = WHY;
     if (!scan(&d, &f))
         return d.bad ? -1 : 0;
-    if (!document && !str_eq(f.version, S("1.0")))
+    if (!known_version(f.version, document))
         return -1;
     if (f.encoding.p && !(f.encoding.n && xml_is(f.encoding.p[0], XML_C_START)))
         return -1;

@@ -85,6 +85,9 @@ static void refused(void **state)
     assert_words("<a>]]></a>", "not well-formed (invalid token)");
     assert_words("<a b='<'/>", "not well-formed (invalid token)");
     assert_words("<a>\x01</a>", "not well-formed (invalid token)");
+    assert_words("<?xml version='.0'?><a/>", "XML declaration not well-formed"); /* XML 1.0 §2.8 */
+    assert_words("<?xml version='1.'?><a/>", "XML declaration not well-formed");
+    assert_words("<?xml version='1.0x'?><a/>", "XML declaration not well-formed");
     assert_words("<a><?xml version='1.0'?></a>", "XML or text declaration not at start of entity");
     assert_words(" <?xml version='1.0'?><a/>", "XML or text declaration not at start of entity");
     assert_words("<?xml version='1.0' ?><?xml version='1.0' ?><a/>", "XML or text declaration not at start of entity");

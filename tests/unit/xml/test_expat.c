@@ -319,6 +319,8 @@ static void on_doctype(void *user, const XML_Char *name, const XML_Char *sys, co
     refuse(o);
 }
 
+#define DIGITS "0123456789"
+
 static void on_decl(void *user, const XML_Char *version, const XML_Char *encoding, int standalone)
 {
     struct oracle *o = user;
@@ -328,6 +330,8 @@ static void on_decl(void *user, const XML_Char *version, const XML_Char *encodin
     }
     if (o->stream && version && strcmp(version, "1.0") != 0)
         refuse(o);
+    /* Older versions take any word for a version number, newer ones follow XML 1.0 §2.8. */
+    o->skip |= !o->stream && version && (strncmp(version, "1.", 2) != 0 || !version[2] || version[2 + strspn(version + 2, DIGITS)]);
 }
 
 static void oracle_open(struct oracle *o, struct str doc, bool stream)
