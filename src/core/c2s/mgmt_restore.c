@@ -381,7 +381,8 @@ static enum store_rc learn_known(void)
     if (!n)
         return STORE_OK;
     enum store_rc rc = sm_each(note_known, NULL);
-    qsort(known, known_n, sizeof *known, by_key);
+    if (known_n) /* no array: nothing that qsort would take */
+        qsort(known, known_n, sizeof *known, by_key);
     return rc;
 }
 
