@@ -443,7 +443,8 @@ def srg_user_del(server, streams):
 # --- what is in the database ---
 
 # What two runs of the same work write differently.
-PASSING = {"id", "token", "password", "serverkey", "salt", "created_at", "seq", "timestamp", "version", "seconds", "sent", "at", "started"}
+PASSING = {"id", "token", "password", "serverkey", "salt", "created_at", "seq", "timestamp", "version", "seconds", "sent", "at", "started",
+           "expire"}
 STREAMS = {"cj_sm_session", "cj_sm_stanza"}  # what was said over them, refusals too
 OWN_BUSINESS = {"cjabberd_api_reply", "schema_version", "sqlite_sequence", "sqlite_stat1"}
 
