@@ -1,4 +1,4 @@
-/* Table `last`. Suspends: everything but last_set_later. Seconds are text in the table, as ejabberd writes them. */
+/* Table `last`. Suspends: everything but what ends in _later. Seconds are text in the table, as ejabberd writes them. */
 #include "store/last.h"
 
 #include "base/log.h"

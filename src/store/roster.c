@@ -270,10 +270,9 @@ static enum store_rc write_change(store_fn fn, struct change *w, int64_t *versio
     struct tally_key k = tally_key(TALLY_ROSTER, w->host, w->user);
     enum store_rc rc;
 
-    tally_begin(k);
+    tally_forget(k);
     rc = store_write(fn, w);
     tally_forget(k);
-    tally_end(k, rc, 0);
     if (version_out)
         *version_out = w->version;
     return rc;

@@ -1,7 +1,8 @@
 /*
- * Counts that are too dear to make anew each time: accounts of a host, messages that wait for an account. In memory, of this
- * process, which is the only one that writes to the embedded store. A count is made once by the engine and then follows the
- * writes; what nobody knows is simply not known. Any thread; nothing suspends. For the files of this folder.
+ * Counts that are too dear to make anew each time (accounts of a host, messages that wait for an account), and what an account is
+ * known not to have, which every login asks for. In memory, of this process, which is the only one that writes to the embedded
+ * store. A count is made once by the engine and then follows the writes; what nobody knows is simply not known. Any thread; nothing
+ * suspends. For the files of this folder.
  *
  * A write is announced before it is queued and ended with its outcome: a count that was read meanwhile may or may not contain it,
  * and is not kept.

@@ -58,7 +58,7 @@ enum store_rc vcard_set(struct str host, struct str user, struct str xml, const 
     struct arena *a = arena_new();
     enum store_rc rc = STORE_REFUSED;
 
-    tally_begin(k);
+    tally_forget(k);
     for (size_t i = 0; i < VCARD_FIELD_COUNT; i++) {
         args[3 + i] = V_STR(cut(values[i]));
         args[3 + VCARD_FIELD_COUNT + i] = V_STR(cut(casefold(a, cut(values[i]))));
@@ -68,7 +68,6 @@ enum store_rc vcard_set(struct str host, struct str user, struct str xml, const 
                            SQL_OP(STMT_vcard_search_delete, V_STR(host), V_STR(user)),
                            (struct sql_op){STMT_vcard_search_add, args, ARRAY_LEN(args)}), NULL);
     tally_forget(k);
-    tally_end(k, rc, 0);
     arena_release(&a);
     return rc;
 }

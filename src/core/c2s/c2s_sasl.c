@@ -216,21 +216,33 @@ static enum sasl_failure failure_of(const struct error *err)
     return out_of_reach(err) ? SASL_TEMPORARY_AUTH_FAILURE : SASL_NOT_AUTHORIZED;
 }
 
+/* The message of PLAIN, which X-OAUTH2 has with a token for the password. false: refused already. */
+static bool read_plain(struct c2s *c, struct str msg, struct str *user_out, struct str *secret_out) YIELDS;
+static bool read_plain(struct c2s *c, struct str msg, struct str *user_out, struct str *secret_out)
+{
+    struct sasl_plain p;
+    if (sasl_plain_parse(msg, &p) != SASL_OK) {
+        fail(c, SASL_MALFORMED_REQUEST, STR_NULL);
+        return false;
+    }
+    *secret_out = p.password;
+    if (!jid_nodeprep(c->login->arena, p.authcid, user_out) || !user_out->n)
+        fail_login(c, p.authcid, SASL_NOT_AUTHORIZED);
+    else if (!authzid_is_own(c, p.authzid, *user_out))
+        fail_login(c, *user_out, SASL_INVALID_AUTHZID);
+    else
+        return !refuse_banned(c, *user_out);
+    return false;
+}
+
 static void plain(struct c2s *c, struct str msg) YIELDS;
 static void plain(struct c2s *c, struct str msg)
 {
-    struct sasl_plain p;
-    struct str user;
+    struct str user, secret;
     struct error err = ERROR_INIT;
-    if (sasl_plain_parse(msg, &p) != SASL_OK)
-        fail(c, SASL_MALFORMED_REQUEST, STR_NULL);
-    else if (!jid_nodeprep(c->login->arena, p.authcid, &user) || !user.n)
-        fail_login(c, p.authcid, SASL_NOT_AUTHORIZED);
-    else if (!authzid_is_own(c, p.authzid, user))
-        fail_login(c, user, SASL_INVALID_AUTHZID);
-    else if (refuse_banned(c, user))
+    if (!read_plain(c, msg, &user, &secret))
         return;
-    else if (auth_check_login(c->login->host, user, p.password, &c->login->stranger, &err) == 0)
+    if (auth_check_login(c->login->host, user, secret, &c->login->stranger, &err) == 0)
         succeed(c, user, STR_NULL);
     else
         fail_login(c, user, failure_of(&err));
@@ -289,18 +301,11 @@ static int check_token(struct c2s *c, struct str user, struct str token, struct 
 static void oauth(struct c2s *c, struct str msg) YIELDS;
 static void oauth(struct c2s *c, struct str msg)
 {
-    struct sasl_plain p;
-    struct str user;
+    struct str user, secret;
     struct error err = ERROR_INIT;
-    if (sasl_plain_parse(msg, &p) != SASL_OK)
-        fail(c, SASL_MALFORMED_REQUEST, STR_NULL);
-    else if (!jid_nodeprep(c->login->arena, p.authcid, &user) || !user.n)
-        fail_login(c, p.authcid, SASL_NOT_AUTHORIZED);
-    else if (!authzid_is_own(c, p.authzid, user))
-        fail_login(c, user, SASL_INVALID_AUTHZID);
-    else if (refuse_banned(c, user))
+    if (!read_plain(c, msg, &user, &secret))
         return;
-    else if (check_token(c, user, p.password, &err) == 0)
+    if (check_token(c, user, secret, &err) == 0)
         succeed(c, user, STR_NULL);
     else if (out_of_reach(&err))
         fail_login(c, user, SASL_TEMPORARY_AUTH_FAILURE);
