@@ -16,6 +16,7 @@
 #include "core/module/module_load.h"
 #include "core/server_start.h"
 #include "main/args.h"
+#include "main/limited.h"
 #include "main/notify.h"
 #include "main/spool.h"
 #include "rt/fault.h"
@@ -253,6 +254,8 @@ static void tune_heap(void)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "--limited") == 0)
+        return limited_run(argv + 2);
     if (!args_parse(argc, argv, &args))
         return args.exit_code;
     struct server_env env = {.config_file = args.config, .spool_dir = args.spool, .log_dir = args.logs, .argv = argv};

@@ -334,6 +334,21 @@ def test_compiler(new_server, tmp_path):
         assert ask(ann) == "flagged"
 
 
+def test_compiler_memory(new_server):
+    """A source that makes the compiler grow is the module's fault, not the machine's."""
+    least = 64 << 20
+    s = new_server(lambda c: c.update(contrib_compiler_memory=least)).start()
+    digits = "".join(f"#define X{n + 1} X{n} X{n} X{n} X{n} X{n} X{n} X{n} X{n} X{n} X{n}\n" for n in range(7))
+    write_module(sources(s), change=lambda t: f"{t}\n#define X0 1,\n{digits}static const int much[] = {{X7}};\n")
+    words = refused(s, "module_install", module="mod_probe")
+    assert f"takes more memory than option contrib_compiler_memory allows ({least} bytes)" in words
+    assert s.api("modules_installed") == {} and s.api("status")
+    s.config["contrib_compiler_memory"] = "infinity"
+    s.reload()
+    write_module(sources(s))
+    assert s.api("module_install", module="mod_probe") == 0
+
+
 def test_switched_off(new_server, streams):
     s = new_server().start()
     write_module(sources(s))

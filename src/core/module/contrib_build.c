@@ -6,6 +6,7 @@
 #include "rt/child.h"
 
 #include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -23,6 +24,7 @@
 #define WORDS_MAX (16 << 10)
 #define FILES_MAX 200
 #define ARGS_MAX (FILES_MAX + 120)
+#define NOT_FOUND 127 /* main/limited.h: LIMITED_NOT_FOUND */
 
 /* --- where things are --- */
 
@@ -101,6 +103,11 @@ static int make_command(struct command *c, const struct contrib_env *env, const 
     if (contrib_headers(headers) != 0)
         return err_set(err, ERR_CONFIG, "the header files of cjabberd are not installed (cjabberd/module.h is not in %s)",
                        CJABBERD_INCLUDE_DIR);
+    if (env->memory_max) { /* main/limited.h */
+        add(c, "/proc/self/exe");
+        add(c, "--limited");
+        add(c, arena_printf(c->arena, "%" PRIu64, env->memory_max).p);
+    }
     add(c, env->compiler);
     for (size_t i = 0; i < ARRAY_LEN(ours); i++)
         add(c, ours[i]);
@@ -132,20 +139,38 @@ static int sync_file(const char *dir, const char *name, struct error *err)
     return rc;
 }
 
+/* A compiler that gets no more memory says so in words of its own, among many others. */
+static bool out_of_memory(struct str words)
+{
+    static const char *const says[] = {"out of memory", "memory exhausted", "annot allocate memory", "bad_alloc"};
+    for (size_t i = 0; i < ARRAY_LEN(says); i++)
+        if (words.n && memmem(words.p, words.n, says[i], strlen(says[i])))
+            return true;
+    return false;
+}
+
+static int compile(const struct contrib_env *env, const struct command *c, const char *dir, const struct contrib_spec *spec,
+                   struct buf *words, struct error *err)
+{
+    struct child child = {.argv = c->argv, .dir = dir, .timeout_ms = COMPILE_MS, .output_max = WORDS_MAX};
+    size_t before = words->n;
+    int rc = child_run(&child, words, err);
+    if ((rc < 0 && err->code == ERR_NOT_FOUND) || (env->memory_max && rc == NOT_FOUND))
+        return err_set(err, ERR_CONFIG, "there is no compiler '%s': install one, or name it in option contrib_compiler",
+                       env->compiler);
+    if (rc > 0 && env->memory_max && out_of_memory(str_n(words->p + before, words->n - before)))
+        return err_set(err, ERR_CONFIG, "compiling %.*s takes more memory than option contrib_compiler_memory allows "
+                       "(%" PRIu64 " bytes)", STR_ARG(spec->name), env->memory_max);
+    return rc > 0 ? err_set(err, ERR_CONFIG, "%.*s does not compile", STR_ARG(spec->name)) : rc;
+}
+
 int contrib_build(const struct contrib_env *env, const char *dir, const struct contrib_spec *spec, struct buf *words,
                   struct error *err)
 {
     struct command c = {.arena = arena_new()};
     int rc = make_command(&c, env, dir, spec, err);
-    if (rc == 0) {
-        struct child child = {.argv = c.argv, .dir = dir, .timeout_ms = COMPILE_MS, .output_max = WORDS_MAX};
-        rc = child_run(&child, words, err);
-        if (rc > 0)
-            rc = err_set(err, ERR_CONFIG, "%.*s does not compile", STR_ARG(spec->name));
-        else if (rc < 0 && err->code == ERR_NOT_FOUND)
-            err_set(err, ERR_CONFIG, "there is no compiler '%s': install one, or name it in option contrib_compiler",
-                    env->compiler);
-    }
+    if (rc == 0)
+        rc = compile(env, &c, dir, spec, words, err);
     struct str object = arena_printf(c.arena, "%.*s.so", STR_ARG(spec->name));
     if (rc == 0)
         rc = sync_file(dir, object.p, err);

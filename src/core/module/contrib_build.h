@@ -1,7 +1,7 @@
 /*
- * Compiling a contributed module: one run of the compiler, as a child process without a shell, in the module's folder, against
- * the public headers; then a look at the result by another child process, so that a module that cannot be loaded, or ends the
- * process that tries, does no harm here. Blocks for as long as the compiler takes; any thread that may.
+ * Compiling a contributed module: one run of the compiler, as a child process without a shell and with limited memory, in the
+ * module's folder, against the public headers; then a look at the result by another child process, so that a module that cannot
+ * be loaded, or ends the process that tries, does no harm here. Blocks for as long as the compiler takes; any thread that may.
  */
 #ifndef CORE_CONTRIB_BUILD_H
 #define CORE_CONTRIB_BUILD_H
@@ -17,6 +17,7 @@ struct contrib_env {
     char *root;               /* core/module/contrib_place.h */
     const char *compiler;     /* "cc" */
     const char *const *flags; /* after ours; ended by NULL */
+    uint64_t memory_max;      /* bytes for each process of the compiler; 0: no limit */
     const char *const *sources; /* repositories and folders for modules_update_specs; ended by NULL */
     const char *const *wanted;  /* install_contrib_modules */
 };

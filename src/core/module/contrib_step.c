@@ -25,9 +25,11 @@ int contrib_env_from(struct arena *a, const struct config *c, const char *spool,
     char root[CONTRIB_PATH_MAX];
     if (contrib_root(spool, root) != 0)
         return -1;
+    int64_t memory = opt_int(c->global, "contrib_compiler_memory");
     *out = (struct contrib_env){.root = arena_cstr(a, str_of(root)),
                                 .compiler = arena_cstr(a, opt_str(c->global, "contrib_compiler")),
                                 .flags = copy_list(a, c->global, "contrib_compiler_flags"),
+                                .memory_max = memory == OPT_INFINITY ? 0 : (uint64_t)memory,
                                 .sources = copy_list(a, c->global, "contrib_modules_sources"),
                                 .wanted = copy_list(a, c->global, "install_contrib_modules")};
     return 0;
