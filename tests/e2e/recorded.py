@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 from xmppstream import NS, error_of, local, namespace
 
-HEADER = f"<stream:stream xmlns='jabber:client' xmlns:stream='{NS['stream']}'>"
+HEADER = "<stream:stream xmlns='{}' xmlns:stream='" + NS["stream"] + "'>"
 # Added by modules whose XEPs are not part of what is compared.
 IGNORED = {"{urn:xmpp:mam:tmp}archived", "{urn:xmpp:sid:0}stanza-id", "{vcard-temp:x:update}x"}
 
@@ -14,10 +14,10 @@ def to_bytes(text):
     return re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes([int(m[1], 16)]), text.encode())
 
 
-def parse(text):
-    """Elements of a recorded reply, and whether it ends the stream."""
+def parse(text, default="jabber:client"):
+    """Elements of a recorded reply, and whether it ends the stream. default: the stream's default namespace, where no header says it."""
     parser = ET.XMLPullParser(events=("start", "end"))
-    parser.feed(text if "<stream:stream" in text else HEADER + text)
+    parser.feed(text if "<stream:stream" in text else HEADER.format(default) + text)
     depth, items, ended, root = 0, [], False, None
     for event, el in parser.read_events():
         depth += 1 if event == "start" else -1
