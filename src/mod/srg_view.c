@@ -193,11 +193,30 @@ struct srg_view *srg_view_new(const struct srg_group *groups, const struct srg_m
     return v;
 }
 
+struct srg_view *srg_view_hold(struct srg_view *v)
+{
+    arena_hold(v->arena);
+    return v;
+}
+
 void srg_view_release(struct srg_view **v)
 {
     struct arena *a = *v ? (*v)->arena : NULL;
     *v = NULL;
     arena_release(&a);
+}
+
+void srg_view_drop(void *arg)
+{
+    struct srg_view *v = arg;
+    srg_view_release(&v);
+}
+
+struct jid srg_jid(struct str bare)
+{
+    ptrdiff_t at = str_find(bare, '@');
+    size_t user = at < 0 ? 0 : (size_t)at;
+    return (struct jid){bare.p, (uint16_t)user, (uint16_t)(bare.n - (at < 0 ? 0 : user + 1)), 0};
 }
 
 /* --- looking --- */

@@ -49,7 +49,13 @@ struct srg_view *srg_view_new(const struct srg_group *groups, const struct srg_m
                               const struct str *accounts, size_t n_accounts);
 /* Does any of them need the accounts of the host? */
 bool srg_needs_accounts(const struct srg_group *groups, size_t n);
+/* One more reference. */
+struct srg_view *srg_view_hold(struct srg_view *v);
 void srg_view_release(struct srg_view **v);
+/* The same for arena_on_release: arg is the view. */
+void srg_view_drop(void *arg);
+/* The address of an item, or of a member, as it stands in a view. */
+struct jid srg_jid(struct str bare);
 /* Of any group, by name. */
 bool srg_view_has_member(const struct srg_view *v, struct str jid);
 
