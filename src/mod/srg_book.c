@@ -21,9 +21,8 @@ struct book {
     struct str host;
     struct srg_view *view;
     uint64_t generation;
-    struct arena *names;  /* of `who` */
-    struct str who;       /* whose account came or went since the view was made; absent: several */
-    bool stale, settling;
+    bool stale;           /* the view may lack what came or went since it was made */
+    bool settling;
 };
 
 struct turn {
@@ -116,22 +115,31 @@ static enum store_rc make_view(struct str host, struct srg_view **out)
     return rc;
 }
 
-/* Under the lock: a new view for every shard. When it cannot be made the old one stays, and is tried again later. */
-static int renew(struct book *b, struct str who, struct error *err) YIELDS;
-static int renew(struct book *b, struct str who, struct error *err)
+/*
+ * Under the lock: a new view for every shard. When it cannot be made the old one stays, and is tried again later. Who is to be told
+ * is found by comparing the views, because a new one also has what others changed since the last.
+ */
+static int renew(struct book *b, struct error *err) YIELDS;
+static int renew(struct book *b, struct error *err)
 {
     struct srg_view *now;
+    struct str who = STR_NULL;
+    b->stale = false;
     enum store_rc rc = make_view(b->host, &now);
     if (rc != STORE_OK) {
         b->stale = true;
         return store_error(rc, "shared roster groups", err);
     }
+    enum srg_difference differs = b->view ? srg_view_difference(b->view, now, &who) : SRG_ANY;
+    if (differs == SRG_ALIKE) {
+        srg_view_release(&now);
+        return 0;
+    }
     struct arena *a = arena_new();
     struct srg_delivery *d = ARENA_NEW(a, struct srg_delivery);
+    *d = (struct srg_delivery){arena_str(a, b->host), differs == SRG_ONE ? arena_str(a, who) : STR_NULL, now, ++b->generation};
     srg_view_release(&b->view);
     b->view = now;
-    b->generation++;
-    *d = (struct srg_delivery){arena_str(a, b->host), who.n ? arena_str(a, who) : STR_NULL, now, b->generation};
     arena_on_release(a, srg_view_drop, srg_view_hold(now));
     int done = mail_gather(srg_place_deliver, d, ARENA_ARRAY(a, void *, shard_count()), a, SRG_DEADLINE_MS, err);
     arena_release(&a);
@@ -154,7 +162,7 @@ static int fetch(void *arg, struct error *err)
     lock();
     struct book *b = book_of(r->host);
     if (!b->view)
-        rc = renew(b, STR_NULL, err);
+        rc = renew(b, err);
     if (rc == 0) {
         r->view = srg_view_hold(b->view);
         r->generation = b->generation;
@@ -163,14 +171,22 @@ static int fetch(void *arg, struct error *err)
     return rc;
 }
 
+/* Of an answer that came too late for whoever asked. */
+static void drop_request(void *arg)
+{
+    struct request *r = arg;
+    srg_view_release(&r->view);
+}
+
 int srg_book_view(struct str host, struct srg_view **out, uint64_t *generation_out, struct error *err)
 {
     struct arena *a = arena_new();
     struct request *r = ARENA_NEW(a, struct request);
     r->host = arena_str(a, host);
+    arena_on_release(a, drop_request, r);
     int rc = mail_call(0, fetch, r, a, SRG_DEADLINE_MS, err);
     if (rc == 0) {
-        *out = r->view;
+        *out = srg_view_hold(r->view);
         *generation_out = r->generation;
     }
     arena_release(&a);
@@ -185,17 +201,11 @@ static void settle(void *arg)
 {
     struct book *b = arg;
     while (b->stale && !rt_stopping()) {
-        struct arena *names = b->names;
-        struct str who = b->who;
         struct error err = ERROR_INIT;
         lock();
-        b->stale = false;
-        b->names = NULL;
-        b->who = STR_NULL;
-        if (renew(b, who, &err) != 0)
+        if (b->stale && renew(b, &err) != 0)
             LOG_LIMITED(ERROR, "mod_shared_roster", NULL, "%s", err.text);
         unlock();
-        arena_release(&names);
         fiber_sleep(SETTLE_MS);
     }
     b->settling = false;
@@ -212,7 +222,7 @@ static void start_settling(struct book *b)
 /* --- edits --- */
 
 struct edit {
-    struct str host, who;
+    struct str host;
     enum store_rc (*change)(void *arg) YIELDS;
     void *arg;
     enum store_rc rc;
@@ -227,7 +237,7 @@ static int edit_on_main(void *arg, struct error *err)
     e->rc = e->change(e->arg);
     struct book *b = find_book(e->host);
     if (e->rc == STORE_OK && b && b->view)
-        rc = renew(b, e->who, err);
+        rc = renew(b, err);
     else if (e->rc == STORE_UNAVAILABLE || e->rc == STORE_UNCERTAIN)
         rc = store_error(e->rc, "shared roster groups", err);
     unlock();
@@ -236,11 +246,11 @@ static int edit_on_main(void *arg, struct error *err)
     return rc;
 }
 
-int shared_roster_edit(struct str host, struct str who, enum store_rc (*edit)(void *arg), void *arg, struct arena *arena,
-                       enum store_rc *rc_out, struct error *err)
+int shared_roster_edit(struct str host, enum store_rc (*edit)(void *arg), void *arg, struct arena *arena, enum store_rc *rc_out,
+                       struct error *err)
 {
     struct edit *e = ARENA_NEW(arena, struct edit);
-    *e = (struct edit){arena_str(arena, host), who.n ? arena_str(arena, who) : STR_NULL, edit, arg, STORE_UNCERTAIN};
+    *e = (struct edit){arena_str(arena, host), edit, arg, STORE_UNCERTAIN};
     int rc = mail_call(0, edit_on_main, e, arena, SRG_DEADLINE_MS, err);
     *rc_out = rc == 0 ? e->rc : STORE_UNCERTAIN;
     return rc;
@@ -251,29 +261,18 @@ int shared_roster_edit(struct str host, struct str who, enum store_rc (*edit)(vo
 struct known {
     struct msg m;
     struct arena *arena;
-    struct str host, who;
+    struct str host;
 };
-
-static void note_account(struct str host, struct str who)
-{
-    struct book *b = find_book(host);
-    if (!b || !b->view || !b->view->everybody)
-        return;
-    if (b->stale) {
-        b->who = STR_NULL; /* more than one */
-    } else {
-        b->names = arena_new();
-        b->who = arena_str(b->names, who);
-    }
-    b->stale = true;
-    start_settling(b);
-}
 
 static void on_known_message(struct msg *m)
 {
     struct known *k = CONTAINER_OF(m, struct known, m);
     struct arena *a = k->arena;
-    note_account(k->host, k->who);
+    struct book *b = find_book(k->host);
+    if (b && b->view && b->view->everybody) {
+        b->stale = true;
+        start_settling(b);
+    }
     arena_release(&a);
 }
 
@@ -298,7 +297,7 @@ static void end_memberships(struct jid account)
     struct error err = ERROR_INIT;
     enum store_rc rc;
     *f = (struct forgotten){arena_str(a, jid_host(account)), arena_str(a, jid_bare(account))};
-    if (shared_roster_edit(f->host, f->who, forget, f, a, &rc, &err) != 0)
+    if (shared_roster_edit(f->host, forget, f, a, &rc, &err) != 0)
         LOG_LIMITED(ERROR, "mod_shared_roster", NULL, "memberships of %.*s: %s", STR_ARG(f->who), err.text);
     arena_release(&a);
 }
@@ -307,7 +306,7 @@ void srg_book_account(struct jid account, bool there)
 {
     struct arena *a = arena_new();
     struct known *k = ARENA_NEW(a, struct known);
-    *k = (struct known){{.fn = on_known_message}, a, arena_str(a, jid_host(account)), arena_str(a, jid_bare(account))};
+    *k = (struct known){{.fn = on_known_message}, a, arena_str(a, jid_host(account))};
     if (!there)
         end_memberships(account);
     mail_post(0, &k->m);

@@ -230,7 +230,8 @@ static void tell_delivery(struct srg_view *was, const struct srg_delivery *d, ui
 {
     struct arena *a = arena_new();
     struct srg_change *c = ARENA_NEW(a, struct srg_change);
-    *c = (struct srg_change){.host = arena_str(a, d->host), .who = d->who.n ? arena_str(a, d->who) : STR_NULL, .was = was,
+    bool next = from + 1 == d->generation; /* what a shard has missed it is told as well */
+    *c = (struct srg_change){.host = arena_str(a, d->host), .who = next && d->who.n ? arena_str(a, d->who) : STR_NULL, .was = was,
                              .now = srg_view_hold(d->view), .from = from, .to = d->generation, .arena = a};
     srg_tell(c);
 }

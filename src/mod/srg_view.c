@@ -193,6 +193,42 @@ struct srg_view *srg_view_new(const struct srg_group *groups, const struct srg_m
     return v;
 }
 
+static bool same_numbers(const uint32_t *a, uint32_t n_a, const uint32_t *b, uint32_t n_b)
+{
+    return n_a == n_b && (!n_a || memcmp(a, b, n_a * sizeof *a) == 0);
+}
+
+static bool same_groups(const struct srg_view *a, const struct srg_view *b)
+{
+    if (a->n_groups != b->n_groups)
+        return false;
+    for (size_t i = 0; i < a->n_groups; i++) {
+        const struct srg_node *x = &a->groups[i], *y = &b->groups[i];
+        if (!str_eq(x->name, y->name) || !str_eq(x->label, y->label) || x->all != y->all || x->online != y->online ||
+            !same_numbers(x->shows, x->n_shows, y->shows, y->n_shows))
+            return false;
+    }
+    return true;
+}
+
+enum srg_difference srg_view_difference(const struct srg_view *a, const struct srg_view *b, struct str *who_out)
+{
+    size_t different = 0;
+    if (!same_groups(a, b))
+        return SRG_ANY;
+    for (size_t i = 0, k = 0; different < 2 && (i < a->n_addresses || k < b->n_addresses);) {
+        const struct srg_address *x = &a->addresses[i], *y = &b->addresses[k];
+        int d = i == a->n_addresses ? 1 : k == b->n_addresses ? -1 : str_cmp(x->jid, y->jid);
+        if (d != 0 || x->account != y->account || !same_numbers(x->groups, x->n_groups, y->groups, y->n_groups)) {
+            *who_out = d <= 0 ? x->jid : y->jid;
+            different++;
+        }
+        i += d <= 0;
+        k += d >= 0;
+    }
+    return different == 0 ? SRG_ALIKE : different == 1 ? SRG_ONE : SRG_ANY;
+}
+
 struct srg_view *srg_view_hold(struct srg_view *v)
 {
     arena_hold(v->arena);

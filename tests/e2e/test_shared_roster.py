@@ -356,6 +356,17 @@ def test_everybody(person, server, group):
     assert a.ask() == []
 
 
+def test_account_registered_before_an_edit_is_told(person, server, group):
+    """What comes between two views is told with the next one, whatever that one was made for."""
+    me, everybody, other = person(), group("All"), group("Other")
+    everybody.add("@all@")
+    for _ in range(3):
+        first, second = person(online=False), person(online=False)  # the first is told at once, the second a second later
+        other.add(person(online=False))
+        me.expect_push(first, both(first, "All"))
+        me.expect_push(second, both(second, "All"))
+
+
 def test_those_who_are_online(person, group):
     a, b, g = person(), person(online=False), group("Online")
     g.add("@online@")
@@ -387,6 +398,7 @@ def test_version_follows_the_groups(person, group):
     a, b, g = person(), person(), group()
     a.set_item(b, name="Bee")
     g.add(a, b)
+    a.expect_push(b, both(b, "Team", name="Bee"))
     a.settle()
     ver = a.query(" ver=''").get("ver")
     assert ver and a.query(f" ver='{ver}'") is None  # XEP-0237 §4.2: current

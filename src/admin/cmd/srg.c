@@ -57,12 +57,12 @@ static struct change *change_new(struct cmd_call *c, struct str host)
 }
 
 /* Runs it; -1: the call has failed. STORE_NONE is no failure here. The change lives until change_end. */
-static int change_run(struct cmd_call *c, struct change *x, struct str who, enum store_rc (*edit)(void *arg) YIELDS) YIELDS;
-static int change_run(struct cmd_call *c, struct change *x, struct str who, enum store_rc (*edit)(void *arg))
+static int change_run(struct cmd_call *c, struct change *x, enum store_rc (*edit)(void *arg) YIELDS) YIELDS;
+static int change_run(struct cmd_call *c, struct change *x, enum store_rc (*edit)(void *arg))
 {
     struct error err = ERROR_INIT;
     enum store_rc rc;
-    if (shared_roster_edit(x->host, who, edit, x, x->arena, &rc, &err) != 0)
+    if (shared_roster_edit(x->host, edit, x, x->arena, &rc, &err) != 0)
         return cmd_fail_error(c, &err);
     if (rc == STORE_REFUSED)
         return cmd_fail(c, ERR_BAD_ARGUMENT, "group: the empty text is no identifier");
@@ -76,10 +76,10 @@ static void change_end(struct change *x)
 }
 
 /* Runs it and ends it; the result is 0. */
-static int change_done(struct cmd_call *c, struct change *x, struct str who, enum store_rc (*edit)(void *arg) YIELDS) YIELDS;
-static int change_done(struct cmd_call *c, struct change *x, struct str who, enum store_rc (*edit)(void *arg))
+static int change_done(struct cmd_call *c, struct change *x, enum store_rc (*edit)(void *arg) YIELDS) YIELDS;
+static int change_done(struct cmd_call *c, struct change *x, enum store_rc (*edit)(void *arg))
 {
-    int rc = change_run(c, x, who, edit);
+    int rc = change_run(c, x, edit);
     if (rc == 0)
         cmd_code(c, true);
     change_end(x);
@@ -183,7 +183,7 @@ static void refused(struct cmd_call *c, const struct change *x)
 static int change_answer(struct cmd_call *c, struct change *x, enum store_rc (*edit)(void *arg) YIELDS) YIELDS;
 static int change_answer(struct cmd_call *c, struct change *x, enum store_rc (*edit)(void *arg))
 {
-    int rc = change_run(c, x, STR_NULL, edit);
+    int rc = change_run(c, x, edit);
     if (rc == 0 && x->verdict != DONE)
         refused(c, x);
     else if (rc == 0)
@@ -254,7 +254,7 @@ static int add_group(struct cmd_call *c)
     put_text(x, "description", S(""));
     put_list(x, NULL, 0);
     put_text(x, "label", S(""));
-    return change_done(c, x, STR_NULL, add_edit);
+    return change_done(c, x, add_edit);
 }
 
 ADMIN_CMD(srg_add) = {
@@ -294,7 +294,7 @@ static int delete_group(struct cmd_call *c)
     struct str host;
     if (served(c, "host", &host) != 0)
         return -1;
-    return c->dry_run ? would_delete(c, host) : change_done(c, change_new(c, host), STR_NULL, delete_edit);
+    return c->dry_run ? would_delete(c, host) : change_done(c, change_new(c, host), delete_edit);
 }
 
 ADMIN_CMD(srg_delete) = {
@@ -389,7 +389,7 @@ static int change_option(struct cmd_call *c, struct change *x, enum store_rc (*e
 {
     struct error err = ERROR_INIT;
     enum store_rc answer;
-    int rc = shared_roster_edit(x->host, STR_NULL, edit, x, x->arena, &answer, &err);
+    int rc = shared_roster_edit(x->host, edit, x, x->arena, &answer, &err);
     if (rc != 0)
         cmd_fail_error(c, &err);
     else if (answer == STORE_NONE)
@@ -605,7 +605,7 @@ static int change_member(struct cmd_call *c, bool on)
     if (flag)
         return change_option(c, x, flag_edit);
     x->text = arena_str(x->arena, jid_bare(j));
-    return change_done(c, x, x->text, on ? join_edit : leave_edit);
+    return change_done(c, x, on ? join_edit : leave_edit);
 }
 
 static int user_add(struct cmd_call *c) YIELDS;

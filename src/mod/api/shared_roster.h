@@ -10,11 +10,11 @@
 #include "store/store.h"
 
 /*
- * Runs edit(arg) where no other edit of any host runs, and then lets rosters follow. `who`: the only address whose membership it
- * changes; absent: anything may be different. arg lives in `arena`, which is the call's alone: after ERR_TIMEOUT edit may still
- * be at work. 0 when the edit answered STORE_OK, and everybody who is online has been told or will be; *rc_out: its answer.
+ * Runs edit(arg) where no other edit of any host runs, and then lets rosters follow. arg lives in `arena`, which is the call's
+ * alone: after ERR_TIMEOUT edit may still be at work. 0 when the edit answered STORE_OK, and everybody who is online has been told
+ * or will be; *rc_out: its answer.
  */
-int shared_roster_edit(struct str host, struct str who, enum store_rc (*edit)(void *arg) YIELDS, void *arg, struct arena *arena,
+int shared_roster_edit(struct str host, enum store_rc (*edit)(void *arg) YIELDS, void *arg, struct arena *arena,
                        enum store_rc *rc_out, struct error *err) YIELDS;
 
 #endif

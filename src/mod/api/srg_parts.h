@@ -14,7 +14,7 @@
 
 /* A new view on its way to every shard. */
 struct srg_delivery {
-    struct str host, who; /* who absent: anything may be different */
+    struct str host, who; /* who absent: more than one address may look different from the view before */
     struct srg_view *view;
     uint64_t generation;
 };

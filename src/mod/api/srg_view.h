@@ -49,6 +49,12 @@ struct srg_view *srg_view_new(const struct srg_group *groups, const struct srg_m
                               const struct str *accounts, size_t n_accounts);
 /* Does any of them need the accounts of the host? */
 bool srg_needs_accounts(const struct srg_group *groups, size_t n);
+enum srg_difference { SRG_ALIKE, SRG_ONE, SRG_ANY };
+/*
+ * What may look different to somebody between two views of a host. SRG_ONE: nothing but one address, *who_out, borrowed from
+ * either view; SRG_ANY: groups, or several addresses.
+ */
+enum srg_difference srg_view_difference(const struct srg_view *a, const struct srg_view *b, struct str *who_out);
 /* One more reference. */
 struct srg_view *srg_view_hold(struct srg_view *v);
 void srg_view_release(struct srg_view **v);

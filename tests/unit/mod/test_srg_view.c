@@ -171,11 +171,44 @@ static void ten_thousand(void **state)
     arena_release(&a);
 }
 
+static enum srg_difference compare(const struct srg_group *g, const struct srg_members *m, const struct srg_group *g2,
+                                   const struct srg_members *m2, const struct str *accounts, size_t n, size_t n2, const char *who)
+{
+    struct srg_view *a = srg_view_new(g, m, 2, accounts, n), *b = srg_view_new(g2, m2, 2, accounts, n2);
+    struct str one = STR_NULL, other = STR_NULL;
+    enum srg_difference d = srg_view_difference(a, b, &one);
+    assert_int_equal(srg_view_difference(b, a, &other), d);
+    if (d == SRG_ONE)
+        assert_true(str_eq(one, str_of(who)) && str_eq(other, one));
+    srg_view_release(&a);
+    srg_view_release(&b);
+    return d;
+}
+
+static void difference_of_views(void **state)
+{
+    const struct srg_group two[] = {GROUP("a", LABEL("A")), GROUP("b", LABEL("B"))}, label[] = {two[0], GROUP("b", LABEL("C"))},
+                           shows[] = {GROUP("a", LABEL("A"), SHOWS(S("b"))), two[1]}, all[] = {GROUP("a", FLAG("all_users")), two[1]};
+    const struct srg_members m[] = {MEMBERS(S("x@h"), S("y@h")), MEMBERS(S("y@h"))},
+                             gone[] = {MEMBERS(S("x@h")), MEMBERS(S("y@h"))}, last[] = {MEMBERS(S("x@h"), S("y@h")), MEMBERS(S("y@h"), S("z@h"))},
+                             swapped[] = {MEMBERS(S("y@h")), MEMBERS(S("x@h"))};
+    const struct str accounts[] = {S("p@h"), S("q@h"), S("r@h")};
+    assert_int_equal(compare(two, m, two, m, NULL, 0, 0, NULL), SRG_ALIKE);
+    assert_int_equal(compare(two, m, two, gone, NULL, 0, 0, "y@h"), SRG_ONE);
+    assert_int_equal(compare(two, m, two, last, NULL, 0, 0, "z@h"), SRG_ONE);
+    assert_int_equal(compare(two, m, two, swapped, NULL, 0, 0, NULL), SRG_ANY);
+    assert_int_equal(compare(two, m, label, m, NULL, 0, 0, NULL), SRG_ANY);
+    assert_int_equal(compare(two, m, shows, m, NULL, 0, 0, NULL), SRG_ANY);
+    assert_int_equal(compare(two, m, all, m, NULL, 0, 0, NULL), SRG_ANY);
+    assert_int_equal(compare(all, m, all, m, accounts, 2, 3, "r@h"), SRG_ONE);
+    assert_int_equal(compare(all, m, all, m, accounts, 1, 3, NULL), SRG_ANY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_show_groups), cmocka_unit_test(everybody), cmocka_unit_test(flag_as_text),
         cmocka_unit_test(those_online), cmocka_unit_test(nothing), cmocka_unit_test(hashes_tell_items_apart),
-        cmocka_unit_test(ten_thousand)};
+        cmocka_unit_test(ten_thousand), cmocka_unit_test(difference_of_views)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
