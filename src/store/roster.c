@@ -183,7 +183,7 @@ enum store_rc roster_pending(struct arena *a, struct str host, struct str user, 
 
 enum store_rc roster_count(struct str host, struct str user, uint64_t *out)
 {
-    struct rows r = ROWS(int64_t, STMT_roster_count, read_int, V_STR(host), V_STR(user));
+    struct rows r = ROWS(int64_t, STMT_roster_count, read_int, V_STR(host), V_STR(user), V_STR(host));
     int64_t n;
     enum store_rc rc = rows_number(&r, &n);
 

@@ -39,6 +39,7 @@ enum store_rc roster_load(struct arena *a, struct str host, struct str user, str
 enum store_rc roster_get(struct arena *a, struct str host, struct str user, struct str jid, struct roster_item *out) YIELDS;
 /* Those who asked and got no answer yet. */
 enum store_rc roster_pending(struct arena *a, struct str host, struct str user, struct roster *out) YIELDS;
+/* Of the contacts that the account knows: without those who only asked (roster_item_hidden in core/account/roster.h). */
 enum store_rc roster_count(struct str host, struct str user, uint64_t *out) YIELDS;
 /* 0: none, or another server's. */
 enum store_rc roster_version(struct str host, struct str user, int64_t *out) YIELDS;

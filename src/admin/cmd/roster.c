@@ -204,12 +204,11 @@ static int get_roster(struct cmd_call *c)
     return finish(c, rc);
 }
 
-/* What is in memory is counted there; else the store counts, less those who only asked. */
+/* What is in memory is counted there; else the store counts. */
 static int get_roster_count(struct cmd_call *c) YIELDS;
 static int get_roster_count(struct cmd_call *c)
 {
     struct account *a = owner_of(c, "user", "host", "'user'/'server'");
-    struct roster waiting;
     uint64_t n = 0;
     if (!a)
         return -1;
@@ -219,10 +218,8 @@ static int get_roster_count(struct cmd_call *c)
         rc = account_roster_load(a);
     if (rc == STORE_OK && account_roster_is_loaded(a)) {
         n = account_contacts_visible(a) + account_contacts_shared(a);
-    } else if (rc == STORE_OK && (rc = roster_count(jid_host(j), jid_user(j), &n)) == STORE_OK &&
-               (rc = roster_pending(c->arena, jid_host(j), jid_user(j), &waiting)) == STORE_OK) {
-        for (size_t i = 0; i < waiting.n; i++)
-            n -= roster_item_hidden(&waiting.items[i]);
+    } else if (rc == STORE_OK) {
+        rc = roster_count(jid_host(j), jid_user(j), &n);
     }
     cmd_int(c, (int64_t)n);
     account_unpin(a);

@@ -114,6 +114,32 @@ static void pending_ones(void *arg)
     arena_release(&a);
 }
 
+/* RFC 6121 §3.1.3: whoever only asked is no contact yet, unless the account has said something about her. */
+static void count_without_those_who_only_asked(void *arg)
+{
+    struct arena *a = arena_new();
+    struct str group = S("Work");
+    struct roster_item i[] = {item(S("a@b.example"), S("")), item(S("b@b.example"), S("")), item(S("c@b.example"), S("Cee")),
+                              item(S("d@b.example"), S("")), item(S("e@b.example"), S("")), item(S("f@b.example"), S(""))};
+    uint64_t n;
+
+    for (size_t k = 0; k < ARRAY_LEN(i); k++) {
+        i[k].subscription = ROSTER_NONE;
+        i[k].ask = ROSTER_ASK_IN;
+    }
+    i[3].groups = &group;
+    i[3].n_groups = 1;
+    i[4].approved = true;
+    i[5].subscription = ROSTER_TO;
+    CHECK_INT(roster_set(HOST, S("ann"), i, ARRAY_LEN(i), NULL), STORE_OK);
+    CHECK_INT(roster_set(HOST, S("bob"), i, 2, NULL), STORE_OK);
+    CHECK_INT(roster_count(HOST, S("ann"), &n), STORE_OK);
+    CHECK_INT(n, 4);
+    CHECK_INT(roster_count(HOST, S("bob"), &n), STORE_OK);
+    CHECK_INT(n, 0);
+    arena_release(&a);
+}
+
 static void odd_and_bad(void *arg)
 {
     struct arena *a = arena_new();
@@ -312,7 +338,7 @@ static void locked(void *arg)
     arena_release(&a);
 }
 
-AREA_TESTS(one_contact, many_contacts, pending_ones, odd_and_bad, foreign_rows, filters, filter_pages, hosts_apart)
+AREA_TESTS(one_contact, many_contacts, pending_ones, count_without_those_who_only_asked, odd_and_bad, foreign_rows, filters, filter_pages, hosts_apart)
 
 static void locked_database(void **state)
 {
