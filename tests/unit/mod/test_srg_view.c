@@ -187,11 +187,12 @@ static enum srg_difference compare(const struct srg_group *g, const struct srg_m
 
 static void difference_of_views(void **state)
 {
-    const struct srg_group two[] = {GROUP("a", LABEL("A")), GROUP("b", LABEL("B"))}, label[] = {two[0], GROUP("b", LABEL("C"))},
-                           shows[] = {GROUP("a", LABEL("A"), SHOWS(S("b"))), two[1]}, all[] = {GROUP("a", FLAG("all_users")), two[1]};
-    const struct srg_members m[] = {MEMBERS(S("x@h"), S("y@h")), MEMBERS(S("y@h"))},
-                             gone[] = {MEMBERS(S("x@h")), MEMBERS(S("y@h"))}, last[] = {MEMBERS(S("x@h"), S("y@h")), MEMBERS(S("y@h"), S("z@h"))},
-                             swapped[] = {MEMBERS(S("y@h")), MEMBERS(S("x@h"))};
+    const struct srg_group two[] = {GROUP("a", LABEL("A")), GROUP("b", LABEL("B"))};
+    const struct srg_group label[] = {two[0], GROUP("b", LABEL("C"))}, shows[] = {GROUP("a", LABEL("A"), SHOWS(S("b"))), two[1]};
+    const struct srg_group all[] = {GROUP("a", FLAG("all_users")), two[1]};
+    const struct srg_members m[] = {MEMBERS(S("x@h"), S("y@h")), MEMBERS(S("y@h"))};
+    const struct srg_members gone[] = {MEMBERS(S("x@h")), m[1]}, last[] = {m[0], MEMBERS(S("y@h"), S("z@h"))};
+    const struct srg_members swapped[] = {MEMBERS(S("y@h")), MEMBERS(S("x@h"))};
     const struct str accounts[] = {S("p@h"), S("q@h"), S("r@h")};
     assert_int_equal(compare(two, m, two, m, NULL, 0, 0, NULL), SRG_ALIKE);
     assert_int_equal(compare(two, m, two, gone, NULL, 0, 0, "y@h"), SRG_ONE);

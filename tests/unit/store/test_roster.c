@@ -338,7 +338,8 @@ static void locked(void *arg)
     arena_release(&a);
 }
 
-AREA_TESTS(one_contact, many_contacts, pending_ones, count_without_those_who_only_asked, odd_and_bad, foreign_rows, filters, filter_pages, hosts_apart)
+AREA_TESTS(one_contact, many_contacts, pending_ones, count_without_those_who_only_asked, odd_and_bad,
+           foreign_rows, filters, filter_pages, hosts_apart)
 
 static void locked_database(void **state)
 {
