@@ -192,14 +192,20 @@ static enum hook_verdict on_received(struct stanza_event *e)
     return expects_answer(s) ? HOOK_REJECT : HOOK_STOP;
 }
 
+/* §2.14, XEP-0191 §3.4: all of one's own that are not answers or errors. */
+static bool is_told(const struct stanza *s)
+{
+    return s->kind == STANZA_IQ ? s->type == ST_GET || s->type == ST_SET : s->type != ST_ERROR;
+}
+
 /*
  * XEP-0191 §3.4: the client is told that it is its own block. Straight to its stream: on the way of other stanzas the answer, which
  * names the blocked contact as its sender, would meet the same list.
  */
-static void tell_blocked(const struct stanza *s)
+static void tell_blocked(const struct stanza *s, struct jid sender)
 {
-    struct account *a = account_find(jid_user(s->from), jid_host(s->from));
-    struct session *session = a ? session_find(a, jid_res(s->from)) : NULL;
+    struct account *a = account_find(jid_user(sender), jid_host(sender));
+    struct session *session = a ? session_find(a, jid_res(sender)) : NULL;
     struct stanza *err = stanza_error(s, ERR_NOT_ACCEPTABLE, S("Your active privacy list has denied the routing of this stanza."));
     struct xml_el *error = err ? xml_child(err->el, TOK_error, TOK_NS_CLIENT) : NULL;
     if (error)
@@ -214,6 +220,8 @@ static enum hook_verdict on_sent(struct stanza_event *e) YIELDS;
 static enum hook_verdict on_sent(struct stanza_event *e)
 {
     const struct stanza *s = e->stanza;
+    /* Subscriptions bear the bare address, the list is the session's all the same. It may be gone when this has waited. */
+    struct jid sender = e->session ? jid_copy(s->arena, session_jid(e->session)) : s->from;
     bool broadcast = s->kind == STANZA_PRESENCE && !jid_present(s->to); /* its copies are looked at without waiting */
     if (is_own(e->account, s->to) && !broadcast)
         return HOOK_PASS;
@@ -222,12 +230,12 @@ static enum hook_verdict on_sent(struct stanza_event *e)
         e->reject = ERR_UNAVAILABLE;
         return broadcast ? HOOK_STOP : HOOK_REJECT;
     }
-    bool pass = broadcast || !l->n || privacy_allows(l, list_for(l, s->from), PRIVACY_OUT, s->kind, s->type, s->to);
+    bool pass = broadcast || !l->n || privacy_allows(l, list_for(l, sender), PRIVACY_OUT, s->kind, s->type, s->to);
     privacy_release(&l);
     if (pass)
         return HOOK_PASS;
-    if (expects_answer(s))
-        tell_blocked(s);
+    if (is_told(s))
+        tell_blocked(s, sender);
     return HOOK_STOP;
 }
 

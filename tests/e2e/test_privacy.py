@@ -115,6 +115,20 @@ def test_first_match_decides(pair):
     assert error_of(two.iq("<ping xmlns='urn:xmpp:ping'/>", to=one.jid)) == ("cancel", "service-unavailable")
 
 
+@pytest.mark.parametrize("stanza", ["<presence id='o' to='{}'/>", "<presence id='o' type='subscribe' to='{}'/>",
+                                    "<message id='o' type='headline' to='{}'/>"])
+def test_what_does_not_go_out_comes_back(pair, stanza):
+    """§2.14, XEP-0191 §3.4: of any kind, by the list of the session it came from."""
+    one, two = pair
+    put(one, "a", item("deny", 1, "jid", two.bare))
+    change(one, "<active name='a'/>")
+    one.send(stanza.format(two.bare))
+    el = one.expect(lambda e: e.get("type") == "error" and e.get("id") == "o")
+    assert error_of(el)[1] == "not-acceptable" and el.get("from") == two.bare
+    one.ping("localhost")
+    two.expect_nothing()
+
+
 @pytest.mark.parametrize("kind, blocked", [("message", "m"), ("iq", "i"), ("presence-in", "p"), ("presence-out", "o")])
 def test_kinds(pair, kind, blocked):
     """§2.9 to §2.12: an item that names kinds is about these only."""
@@ -140,7 +154,7 @@ def test_kinds(pair, kind, blocked):
         one.expect(lambda e: local(e) == "presence" and e.get("from") == two.jid)
     one.send(f"<presence to='{two.jid}'><status>directed</status></presence>")
     if blocked == "o":
-        one.ping("localhost")
+        one.expect(lambda e: local(e) == "presence" and e.get("type") == "error")
         two.expect_nothing()
     else:
         two.expect(lambda e: local(e) == "presence" and e.get("from") == one.jid)

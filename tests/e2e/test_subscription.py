@@ -218,6 +218,34 @@ def test_unsubscribe(friends):
     expect_no_presence(two, one)
 
 
+def in_order(stream, who, type_):
+    """What the client heard about somebody, in order: the stanza of that type, and pushes."""
+    stream.ping()
+    return ["push" if is_push(e) else e.get("type") for e in stream.items
+            if (is_push(e) and e.find(f".//{q('roster', 'item')}").get("jid") == who) or is_presence(who, type_)(e)]
+
+
+@pytest.mark.parametrize("asks, answers", [("subscribe", "subscribed"), ("subscribe", "unsubscribed")])
+def test_answer_comes_before_its_push(pair, asks, answers):
+    """§3.1.6 no. 1, §3.2.3 no. 1: what it is that has changed the roster is known first."""
+    one, two = pair
+    tell(one, asks, two.bare)
+    expect_presence(two, one.bare, asks)
+    drain(one, two)
+    tell(two, answers, one.bare)
+    fence(two, one)
+    assert in_order(one, two.bare, answers) == [answers, "push"]
+
+
+@pytest.mark.parametrize("type_", ["unsubscribe", "unsubscribed"])
+def test_end_comes_before_its_push(friends, type_):
+    """§3.2.3 no. 1, §3.3.3 no. 1."""
+    one, two = friends
+    tell(one, type_, two.bare)
+    fence(one, two)
+    assert in_order(two, one.bare, type_) == [type_, "push"]
+
+
 # --- presence (§4) ---
 
 def test_broadcast(friends):
@@ -266,6 +294,19 @@ def test_probe_of_a_friend(friends):
     one, two = friends
     tell(one, "probe", two.bare)
     expect_presence(one, two.jid)
+
+
+def test_probe_of_one_resource(server, streams, friends):
+    """§4.3.2: nothing about the others, and no more than that it is there; nothing when it is not."""
+    one, two = friends
+    more = streams(server.login(two.name, "more"))
+    more.presence("<show>dnd</show><status>not for you</status>")
+    expect_presence(one, more.jid)
+    drain(one)
+    tell(one, "probe", more.jid)
+    assert len(expect_presence(one, more.jid)) == 0
+    tell(one, "probe", f"{two.bare}/none")
+    expect_no_presence(two, one)
 
 
 def test_negative_priority_gets_presence(friends):
@@ -318,6 +359,36 @@ def test_directed_presence_lets_probe(pair):
     expect_presence(two, one.jid)
     tell(two, "probe", one.bare)
     expect_presence(two, one.jid)
+
+
+def test_probe_by_who_got_directed_presence_shows_that_it_is_there(server, streams, pair):
+    """§4.6.6: no child elements, no other resource, also from a session that has not sent presence to everybody (§4.6.3 no. 3)."""
+    one, two = pair
+    one.send(f"<presence to='{two.bare}'><status>for you</status></presence>")
+    expect_presence(two, one.jid)
+    one.presence("<show>away</show><status>for contacts</status>")
+    streams(server.login(one.name, "other")).presence()
+    drain(one)
+    tell(two, "probe", one.bare)
+    assert len(expect_presence(two, one.jid)) == 0
+    one.send("<presence type='unavailable'/>")
+    expect_presence(two, one.jid, "unavailable")
+    one.send(f"<presence to='{two.bare}'/>")
+    expect_presence(two, one.jid)
+    tell(two, "probe", one.jid)
+    expect_presence(two, one.jid)
+    expect_no_presence(one, two)
+
+
+def test_who_leaves_hears_no_more(pair):
+    """§4.6.1: she said goodbye herself, like a room somebody was sent out of."""
+    one, two = pair
+    one.send(f"<presence to='{two.jid}'/>")
+    expect_presence(two, one.jid)
+    tell(two, "unavailable", one.jid)
+    expect_presence(one, two.jid, "unavailable")
+    one.send("<presence type='unavailable'/>")
+    expect_no_presence(one, two)
 
 
 def test_directed_presence_to_a_friend_is_said_once(friends):

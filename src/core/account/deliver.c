@@ -169,8 +169,8 @@ static void receive_presence(struct account *a, struct stanza **sp)
         deliver_to_all(a, s, true);
     } else {
         struct session *x = session_find(a, jid_res(s->to));
-        if (x && s->type == ST_ERROR)
-            presence_directed_failed(x, s->from);
+        if (x && (s->type == ST_ERROR || s->type == ST_UNAVAILABLE))
+            presence_directed_over(x, s->from);
         if (x)
             session_send(x, s);
     }

@@ -278,14 +278,35 @@ static bool is_directed_to(const struct session *s, struct jid who)
     return false;
 }
 
+/* As available_at, with sessions that are online for some only (§4.6.3 no. 3), and of the resource that was asked about. */
+static struct session *probed_at(struct account *a, struct str resource, size_t place)
+{
+    LIST_EACH(it, &a->sessions) {
+        struct session *s = LIST_ENTRY(it, struct session, link);
+        bool asked = !resource.n || str_eq(resource, jid_res(session_jid(s)));
+        if (asked && (session_available(s) || (s->directed && !s->closing)) && place-- == 0)
+            return s;
+    }
+    return NULL;
+}
+
+/* Subscribers see all of it. Who asks about one resource, or got presence of her own, learns only that it is there (§4.6.6). */
+static struct stanza *probe_answer(const struct session *s, const struct stanza *probe, bool shows)
+{
+    if (shows && session_available(s))
+        return jid_is_bare(probe->to) ? session_last_presence(s) : stanza_new(STANZA_PRESENCE, ST_AVAILABLE, session_jid(s), JID_NULL);
+    return is_directed_to(s, probe->from) ? stanza_new(STANZA_PRESENCE, ST_AVAILABLE, session_jid(s), JID_NULL) : NULL;
+}
+
 void presence_answer_probe(struct account *a, const struct stanza *probe)
 {
+    struct str resource = jid_res(probe->to);
     struct session *s;
-    if (!available_at(a, 0))
+    if (!probed_at(a, resource, 0))
         return;
     bool shows = account_shows_presence_to(a, probe->from);
-    for (size_t i = 0; (s = available_at(a, i)); i++) {
-        struct stanza *p = shows || is_directed_to(s, probe->from) ? session_last_presence(s) : NULL;
+    for (size_t i = 0; (s = probed_at(a, resource, i)); i++) {
+        struct stanza *p = probe_answer(s, probe, shows);
         if (p) {
             send_copy(p, probe->from);
             stanza_end(&p);
@@ -348,7 +369,7 @@ static struct directed **find_directed(struct session *s, struct jid to)
     return d;
 }
 
-void presence_directed_failed(struct session *s, struct jid to)
+void presence_directed_over(struct session *s, struct jid to)
 {
     struct directed **d = find_directed(s, to), *gone = *d;
     if (!gone)
@@ -361,7 +382,7 @@ void presence_directed_failed(struct session *s, struct jid to)
 bool presence_directed(struct session *s, const struct stanza *p)
 {
     if (p->type == ST_UNAVAILABLE)
-        presence_directed_failed(s, p->to);
+        presence_directed_over(s, p->to);
     if (p->type != ST_AVAILABLE || jid_bare_eq(p->to, account_jid(s->account)) || *find_directed(s, p->to))
         return true;
     if (s->directed_n == DIRECTED_MAX)

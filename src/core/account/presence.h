@@ -22,15 +22,15 @@ void presence_show(struct account *a, struct jid to);
 void presence_hide(struct account *a, struct jid to);
 /* Probes a bare JID for every available resource. */
 void presence_probe(struct account *a, struct jid contact);
-/* §4.3.2; who may not know gets no answer, COMPAT(ejabberd). Borrowed. */
+/* §4.3.2, §4.6.6; who may not know gets no answer, COMPAT(ejabberd). Borrowed. */
 void presence_answer_probe(struct account *a, const struct stanza *probe) YIELDS;
 /* Requests without an answer, to a resource that has just come online (§3.1.3 no. 4). */
 void presence_waiting_requests(struct account *a, struct str resource) YIELDS;
 
 /* Presence with `to` that a session sends: kept in mind. false: it has sent presence to too many. */
 bool presence_directed(struct session *s, const struct stanza *p);
-/* It came back as an error: forgotten. */
-void presence_directed_failed(struct session *s, struct jid to);
+/* It came back as an error, or she has left us (§4.6.1): forgotten. */
+void presence_directed_over(struct session *s, struct jid to);
 void presence_directed_free(struct session *s);
 
 #endif

@@ -543,18 +543,42 @@ static void take_in(struct account *a, struct arena *arena, const struct roster_
         push_item(a, i);
 }
 
-enum store_rc account_roster_put(struct account *a, const struct roster_item *items, size_t n)
+static enum store_rc write_items(struct account *a, const struct roster_item *items, size_t n) YIELDS;
+static enum store_rc write_items(struct account *a, const struct roster_item *items, size_t n)
 {
     struct jid j = account_jid(a);
     int64_t version = 0;
     enum store_rc rc = roster_set(jid_host(j), jid_user(j), items, n, &version);
     if (rc != STORE_OK)
         return failed(a, rc);
-    struct arena *arena = arena_new();
     a->roster->version = version;
+    return STORE_OK;
+}
+
+static void take_in_all(struct account *a, const struct roster_item *items, size_t n)
+{
+    struct arena *arena = arena_new();
     for (size_t i = 0; i < n; i++)
         take_in(a, arena, &items[i]);
     arena_release(&arena);
+}
+
+enum store_rc account_roster_put(struct account *a, const struct roster_item *items, size_t n)
+{
+    enum store_rc rc = write_items(a, items, n);
+    if (rc == STORE_OK)
+        take_in_all(a, items, n);
+    return rc;
+}
+
+enum store_rc account_roster_put_because(struct account *a, const struct roster_item *item,
+                                         void (*say)(struct account *a, const struct stanza *s), const struct stanza *s)
+{
+    enum store_rc rc = write_items(a, item, 1);
+    if (rc != STORE_OK)
+        return rc;
+    say(a, s);
+    take_in_all(a, item, 1);
     return STORE_OK;
 }
 

@@ -79,6 +79,9 @@ bool roster_item_hidden(const struct roster_item *i);
  * caller's to ask (roster_full).
  */
 enum store_rc account_roster_put(struct account *a, const struct roster_item *items, size_t n) YIELDS;
+/* One item; between writing and pushing says what the change comes from (§3.1.6). */
+enum store_rc account_roster_put_because(struct account *a, const struct roster_item *item,
+                                         void (*say)(struct account *a, const struct stanza *s), const struct stanza *s) YIELDS;
 /* STORE_NONE: none of them was there. */
 enum store_rc account_roster_remove(struct account *a, const struct jid *who, size_t n) YIELDS;
 bool roster_full(const struct account *a, bool for_request, size_t more);

@@ -33,18 +33,33 @@ static void set_state(struct roster_item *i, enum sub_state s)
         i->ask_message = STR_NULL;
 }
 
-/* A stranger who is refused, or who takes back her request, leaves nothing behind. */
-static enum store_rc save(struct account *a, struct jid who, const struct roster_item *i) YIELDS;
-static enum store_rc save(struct account *a, struct jid who, const struct roster_item *i)
+/* To the account's clients. */
+static void deliver(struct account *a, const struct stanza *s)
+{
+    LIST_EACH(it, &a->sessions) {
+        struct session *x = LIST_ENTRY(it, struct session, link);
+        if (session_available(x) || (x->interested && s->type != ST_SUBSCRIBE))
+            session_send(x, s);
+    }
+}
+
+/*
+ * A stranger who is refused, or who takes back her request, leaves nothing behind. news: what clients hear before the push of
+ * what it has changed (§3.1.6, §3.2.3, §3.3.3); NULL: nothing.
+ */
+static enum store_rc save(struct account *a, struct jid who, const struct roster_item *i, const struct stanza *news) YIELDS;
+static enum store_rc save(struct account *a, struct jid who, const struct roster_item *i, const struct stanza *news)
 {
     const struct contact *c = account_contact(a, who);
     if (c && c->hidden && i->subscription == ROSTER_NONE && i->ask == ROSTER_ASK_NONE && !i->approved) {
-        enum store_rc rc = account_roster_remove(a, &who, 1);
+        enum store_rc rc = account_roster_remove(a, &who, 1); /* nobody has seen her: nothing is pushed */
+        if (news && (rc == STORE_OK || rc == STORE_NONE))
+            deliver(a, news);
         return rc == STORE_NONE ? STORE_OK : rc;
     }
     if ((!c || c->hidden) && roster_full(a, roster_item_hidden(i), 1) && !(c && roster_item_hidden(i)))
         return STORE_LIMIT;
-    return account_roster_put(a, i, 1);
+    return news ? account_roster_put_because(a, i, deliver, news) : account_roster_put(a, i, 1);
 }
 
 static void refuse(struct stanza **s, enum store_rc rc)
@@ -92,7 +107,7 @@ static enum store_rc go_out(struct account *a, struct stanza *s, struct sub_step
     *step_out = step;
     *lost_out = saw && !sub_sees_us(i.subscription);
     *gained_out = !saw && sub_sees_us(i.subscription);
-    return changed ? save(a, s->to, &i) : STORE_OK;
+    return changed ? save(a, s->to, &i, NULL) : STORE_OK;
 }
 
 static void send_locked(struct account *a, struct stanza **sp) YIELDS;
@@ -181,15 +196,6 @@ static bool is_somebody(struct account *a)
     return !list_empty(&a->sessions) || (auth_exists(jid_host(j), jid_user(j), &there, &err) == 0 && there);
 }
 
-static void deliver(struct account *a, const struct stanza *s)
-{
-    LIST_EACH(it, &a->sessions) {
-        struct session *x = LIST_ENTRY(it, struct session, link);
-        if (session_available(x) || (x->interested && s->type != ST_SUBSCRIBE))
-            session_send(x, s);
-    }
-}
-
 static void answer(struct account *a, const struct stanza *s, struct sub_step step, bool lost)
 {
     if (lost)
@@ -198,8 +204,6 @@ static void answer(struct account *a, const struct stanza *s, struct sub_step st
         tell(a, step.reply, s->from);
     if (step.reply == ST_SUBSCRIBED)
         presence_show(a, s->from);
-    if (step.pass)
-        deliver(a, s);
 }
 
 static void receive_locked(struct account *a, struct stanza **sp) YIELDS;
@@ -217,7 +221,9 @@ static void receive_locked(struct account *a, struct stanza **sp)
         if (changed && sub_waits(i.ask) && s->type == ST_SUBSCRIBE)
             i.ask_message = request_text(s, account_jid(a));
         if (changed)
-            rc = save(a, s->from, &i);
+            rc = save(a, s->from, &i, step.pass ? s : NULL);
+        else if (step.pass)
+            deliver(a, s);
     }
     if (rc != STORE_OK) {
         refuse(sp, rc);
