@@ -43,6 +43,18 @@ def test_extra_domains_are_shown(new_server):
         s.close()
 
 
+def test_name(new_server):
+    """Option name: of the server's identity (§3.1), on each host its own."""
+    def change(config):
+        stock.configure(config)
+        config["host_config"] = {"example.test": {"modules": {**config["modules"], "mod_disco": {}}}}
+        config["modules"]["mod_disco"] = {"name": "The <house>"}
+    with new_server(change) as server, server.login() as s:
+        assert [ask(s, "info", to).find(f".//{q('info', 'identity')}").get("name") for to in ("localhost", "example.test")] == [
+            "The <house>", "ejabberd"]
+        s.close()
+
+
 @pytest.mark.parametrize("kind", ["info", "items"])
 def test_changes_are_refused(server, streams, kind):
     """Only questions: sets are not-allowed, at the server and at the account."""

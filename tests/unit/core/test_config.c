@@ -496,12 +496,12 @@ static void test_warnings(void **state)
               "  - port: 5223\n    module: ejabberd_c2s\n    zlib: true\n  - port: 5280\n    module: ejabberd_http\n   "
               " request_handlers:\n"
               "      /a: mod_bosh\n      /b: mod_bosh\n      /c: ejabberd_captcha\n      /d: ejabberd_captcha\n"
-              "auth_method: [mnesia, external]\nmodules:\n  mod_bosh:\n    json: true\n  mod_ping:\n    send_pings: true\n"
+              "auth_method: [mnesia, external]\nmodules:\n  mod_bosh:\n    json: true\n  mod_last:\n    use_cache: true\n"
               "host_config:\n  localhost:\n    s2s_zlib: false\n");
     static const char *const want[] = {
         "t.yml:2:1: option 's2s_zlib' has no effect yet",
         "t.yml:21:3: module 'mod_bosh' has no effect yet",
-        "t.yml:24:5: option 'send_pings' of module mod_ping has no effect yet",
+        "t.yml:24:5: option 'use_cache' of module mod_last has no effect yet",
         "t.yml:6:5: option 'zlib' of listener ejabberd_c2s has no effect yet",
         "t.yml:7:13: access rule 'nosuch' is not defined: it allows nobody",
         "t.yml:8:13: shaper rule 'nono' is not defined: no limit",
