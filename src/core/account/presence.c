@@ -293,9 +293,10 @@ static struct session *probed_at(struct account *a, struct str resource, size_t 
 /* Subscribers see all of it. Who asks about one resource, or got presence of her own, learns only that it is there (§4.6.6). */
 static struct stanza *probe_answer(const struct session *s, const struct stanza *probe, bool shows)
 {
-    if (shows && session_available(s))
-        return jid_is_bare(probe->to) ? session_last_presence(s) : stanza_new(STANZA_PRESENCE, ST_AVAILABLE, session_jid(s), JID_NULL);
-    return is_directed_to(s, probe->from) ? stanza_new(STANZA_PRESENCE, ST_AVAILABLE, session_jid(s), JID_NULL) : NULL;
+    bool sees = shows && session_available(s);
+    if (sees && jid_is_bare(probe->to))
+        return session_last_presence(s);
+    return sees || is_directed_to(s, probe->from) ? stanza_new(STANZA_PRESENCE, ST_AVAILABLE, session_jid(s), JID_NULL) : NULL;
 }
 
 void presence_answer_probe(struct account *a, const struct stanza *probe)
