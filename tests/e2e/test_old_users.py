@@ -43,3 +43,17 @@ def test_all_hosts(server, accounts):
         assert users(server, host) == ["fresh", "kept", "online"]
     assert server.api("delete_old_users", days=30) == "Deleted 0 users: []"
     assert server.api("delete_old_users", days=10**17) == "Deleted 0 users: []"
+
+
+def test_many(server):
+    """More than are looked at and deleted at once: each once, in the order of their names, and nobody else."""
+    gone = [f"past{i:03}" for i in range(600) if i % 3]
+    for i in range(600):
+        server.api("register", user=f"past{i:03}", host="example.test", password="secret")
+    for name in gone:
+        server.api("set_last", user=name, host="example.test", timestamp=1500000000, status="")
+    before = users(server, "example.test")
+    answer = server.api("delete_old_users_vhost", host="example.test", days=30)
+    assert answer == f"Deleted {len(gone)} users: [" + ",\n ".join(f'{{<<"{name}">>,<<"example.test">>}}' for name in gone) + "]"
+    assert users(server, "example.test") == sorted(set(before) - set(gone))
+    assert server.api("stats_host", name="registeredusers", host="example.test") == len(before) - len(gone)

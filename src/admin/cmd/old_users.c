@@ -1,6 +1,8 @@
 /*
  * Commands that delete accounts nobody uses. They go through the accounts of a host page by page, in memory that does not grow with
- * it but by what was deleted. An account whose last activity is not known is kept: nothing says that nobody uses it.
+ * it but by what was deleted. An account whose last activity is not known is kept: nothing says that nobody uses it. Each account
+ * goes in a transaction of its own; several are under way at once, so that their commits are one. When one fails no other is begun,
+ * and what was done stays done.
  */
 #include "admin/command.h"
 
@@ -8,9 +10,11 @@
 #include "core/account/account.h"
 #include "core/auth/auth.h"
 #include "core/config/access.h"
+#include "rt/fiber_each.h"
 #include "store/last.h"
 
 #define PAGE 256
+#define AT_ONCE 64
 #define TERM_COLUMNS 80
 
 struct search {
@@ -31,31 +35,6 @@ static bool spared(const struct search *s, const struct vhost *h, struct jid who
     return there && (s->vhost_rule ? !allowed : allowed);
 }
 
-static int is_old(struct search *s, struct arena *a, struct str host, struct str user, bool *out) YIELDS;
-static int is_old(struct search *s, struct arena *a, struct str host, struct str user, bool *out)
-{
-    const struct vhost *h = config_host(config_current(), host);
-    struct session_info *sessions;
-    struct str words;
-    struct error err = ERROR_INIT;
-    int64_t seconds;
-    size_t n = 0;
-    *out = false;
-    if (!h || spared(s, h, jid_join(a, user, host, STR_NULL)))
-        return 0;
-    enum store_rc rc = last_get(a, host, user, &seconds, &words);
-    if (rc == STORE_NONE || (rc == STORE_OK && seconds > s->before))
-        return 0;
-    if (rc != STORE_OK) {
-        store_error(rc, "last activity", &err);
-        return cmd_fail_error(s->call, &err);
-    }
-    if (account_user_sessions(a, user, host, &sessions, &n, &err) != 0)
-        return cmd_fail_error(s->call, &err);
-    *out = n == 0;
-    return 0;
-}
-
 static void add_binary(struct buf *b, struct str text)
 {
     bool plain = true;
@@ -72,7 +51,7 @@ static void add_binary(struct buf *b, struct str text)
 static void note(struct search *s, struct str host, struct str user)
 {
     struct buf *both[] = {&s->list, &s->broken};
-    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+    for (size_t i = s->list.n + 2 > TERM_COLUMNS; i < ARRAY_LEN(both); i++) { /* one of them will be shown */
         if (s->n)
             buf_add_str(both[i], i ? S(",\n") : S(","));
         if (i && s->n)
@@ -86,18 +65,60 @@ static void note(struct search *s, struct str host, struct str user)
     s->n++;
 }
 
-static int delete_one(struct search *s, struct str host, struct str user) YIELDS;
-static int delete_one(struct search *s, struct str host, struct str user)
+/* One page of a host; what was found about each account waits for its neighbours, because the answer is in order of names. */
+struct page {
+    struct search *search;
+    struct arena *arena;
+    struct str host, *names;
+    size_t n;
+    bool *gone; /* deleted, or in a dry run: would be */
+    bool failed;
+    struct error err;
+};
+
+static bool is_old(const struct page *p, struct arena *a, struct str user, struct error *err) YIELDS;
+static bool is_old(const struct page *p, struct arena *a, struct str user, struct error *err)
 {
+    const struct vhost *h = config_host(config_current(), p->host);
+    struct str words;
+    int64_t seconds;
+    uint64_t sessions;
+    if (!h || spared(p->search, h, jid_join(a, user, p->host, STR_NULL)))
+        return false;
+    enum store_rc rc = last_get(a, p->host, user, &seconds, &words);
+    if (rc != STORE_OK && rc != STORE_NONE)
+        store_error(rc, "last activity", err);
+    if (rc != STORE_OK || seconds > p->search->before)
+        return false;
+    return account_count_user_sessions(user, p->host, &sessions, err) == 0 && sessions == 0;
+}
+
+static void look_at(size_t i, void *arg) YIELDS;
+static void look_at(size_t i, void *arg)
+{
+    struct page *p = arg;
     struct error err = ERROR_INIT;
-    if (s->call->dry_run) {
-        cmd_would(s->call, arena_printf(s->call->arena, "account %.*s@%.*s", STR_ARG(user), STR_ARG(host)));
-        return 0;
+    struct arena *a = arena_new();
+    if (!p->failed && is_old(p, a, p->names[i], &err))
+        p->gone[i] = p->search->call->dry_run || auth_remove(p->host, p->names[i], &err) == 0;
+    if (err.code != ERR_NONE && err.code != ERR_NOT_FOUND && !p->failed) {
+        p->failed = true;
+        p->err = err;
     }
-    if (auth_remove(host, user, &err) != 0)
-        return err.code == ERR_NOT_FOUND ? 0 : cmd_fail_error(s->call, &err);
-    note(s, host, user);
-    return 0;
+    arena_release(&a);
+}
+
+static void tell_page(const struct page *p)
+{
+    struct search *s = p->search;
+    for (size_t i = 0; i < p->n; i++) {
+        if (!p->gone[i])
+            continue;
+        if (s->call->dry_run)
+            cmd_would(s->call, arena_printf(p->arena, "account %.*s@%.*s", STR_ARG(p->names[i]), STR_ARG(p->host)));
+        else
+            note(s, p->host, p->names[i]);
+    }
 }
 
 /* last_out: the name the next page comes after, in `keep`. */
@@ -106,18 +127,17 @@ static int delete_page(struct search *s, struct arena *a, struct str host, struc
 static int delete_page(struct search *s, struct arena *a, struct str host, struct str after, struct arena *keep,
                        struct str *last_out)
 {
-    struct str *names;
-    size_t n = 0;
-    bool old;
-    struct error err = ERROR_INIT;
+    struct page p = {.search = s, .arena = a, .host = host, .err = ERROR_INIT};
     *last_out = STR_NULL;
-    if (auth_list(a, host, after, PAGE, &names, &n, &err) != 0)
-        return cmd_fail_error(s->call, &err);
-    for (size_t i = 0; i < n; i++)
-        if (is_old(s, a, host, names[i], &old) < 0 || (old && delete_one(s, host, names[i]) < 0))
-            return -1;
-    if (n == PAGE)
-        *last_out = arena_str(keep, names[n - 1]);
+    if (auth_list(a, host, after, PAGE, &p.names, &p.n, &p.err) != 0)
+        return cmd_fail_error(s->call, &p.err);
+    p.gone = ARENA_ARRAY(a, bool, p.n + 1);
+    fiber_each(p.n, AT_ONCE, look_at, &p);
+    tell_page(&p);
+    if (p.failed)
+        return cmd_fail_error(s->call, &p.err);
+    if (p.n == PAGE)
+        *last_out = arena_str(keep, p.names[p.n - 1]);
     return 0;
 }
 
