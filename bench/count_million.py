@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What counting costs at a million sessions, a million accounts and a queue of 100,000 messages.
+"""What counting costs at a million sessions, a million accounts, a queue of 100,000 messages and a roster of 10,000 contacts.
 
 The sessions need no sockets: they are put into the embedded store as sessions that wait for resumption (XEP-0198, table
 cj_sm_session), as a server that was stopped leaves them, and the server brings all of them back when it starts; a tenth shows
@@ -20,6 +20,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 LIMIT_MS, CALLS = 1.0, 200
+CONTACTS, ASKING = 10000, 100
 
 
 def name(i):
@@ -48,11 +49,27 @@ def fill(server, sessions, messages):
         xml = f"<message xmlns='jabber:client' to='{name(0)}@localhost' from='a@localhost' type='chat'><body>waits</body></message>"
         db.executemany(f"INSERT INTO spool ({','.join(host + ['username', 'xml'])}) VALUES ({'?,' * len(host)}?, ?)",
                        ((*["localhost"] * len(host), name(0), xml) for _ in range(messages)))
+        host = columns("rosterusers")
+        names = host + ["username", "jid", "nick", "subscription", "ask", "askmessage", "server", "subscribe", "type"]
+        db.executemany(f"INSERT INTO rosterusers ({','.join(names)}) VALUES ({'?,' * len(host)}?, ?, ?, ?, ?, '', 'N', '', 'item')",
+                       ((*["localhost"] * len(host), name(sessions), f"contact-{i:05}@elsewhere.test", "" if i < ASKING else "Contact",
+                         "N" if i < ASKING else "B", "I" if i < ASKING else "N") for i in range(CONTACTS + ASKING)))
         db.commit()
 
 
 def cpu_ms(pid):
     return time.clock_gettime_ns((~pid << 3) | 2) / 1e6
+
+
+def settle(pid):
+    """Until a second has passed in which next to nothing was done: accounts are counted in the background after the start."""
+    last = cpu_ms(pid)
+    while True:
+        time.sleep(1)
+        now = cpu_ms(pid)
+        if now - last < 5:
+            return
+        last = now
 
 
 class Caller:
@@ -92,12 +109,14 @@ def cases(sessions, messages):
         ("num_resources", {"user": name(7), "host": "localhost"}, 1),
         ("stats", {"name": "registeredusers"}, sessions),
         ("stats_host", {"name": "registeredusers", "host": "localhost"}, sessions),
+        ("get_roster_count", {"user": name(sessions), "host": "localhost"}, CONTACTS),
         ("get_offline_count", {"user": name(0), "host": "localhost"}, messages),
     ]
 
 
 def configure(config):
     config["modules"]["mod_offline"] = {}
+    config["modules"]["mod_roster"] = {}
     config["modules"]["mod_stream_mgmt"] = {"resume_timeout": 86400, "max_resume_timeout": 86400}
 
 
@@ -130,6 +149,7 @@ def main():
             print(f"{options.sessions:,} sessions back after {time.monotonic() - began:.0f} s, "
                   f"{cpu_ms(server.pid) / options.sessions * 1000:.1f} us of CPU and {resident(server.pid) / options.sessions:.0f} bytes each")
             print(f"{'':50}{'first':>12}{'each':>12}")
+            settle(server.pid)
             caller = Caller(server.http)
             for command, arguments, expected in cases(options.sessions, options.messages):
                 first, each, answer = measure(server, caller, command, arguments)

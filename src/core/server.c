@@ -241,6 +241,7 @@ static int reload_on_main(void *arg, struct error *err)
     int rc = load_and_apply(err);
     hooks.reloaded();
     busy = false;
+    auth_count_ahead();
     return rc;
 }
 
@@ -422,7 +423,9 @@ static void start_fiber(void *arg)
         *out = e;
         ending = SERVER_STOP;
         rt_stop();
+        return;
     }
+    auth_count_ahead();
 }
 
 void server_start(const struct server_env *e, struct config *c, const struct server_hooks *h)

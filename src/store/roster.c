@@ -183,7 +183,7 @@ enum store_rc roster_pending(struct arena *a, struct str host, struct str user, 
 
 enum store_rc roster_count(struct str host, struct str user, uint64_t *out)
 {
-    struct rows r = ROWS(int64_t, STMT_roster_count, read_int, V_STR(host), V_STR(user), V_STR(host));
+    struct rows r = ROWS(int64_t, STMT_roster_count, read_int, V_STR(host), V_STR(user), V_STR(host), V_STR(user), V_STR(host));
     int64_t n;
     enum store_rc rc = rows_number(&r, &n);
 
@@ -215,7 +215,7 @@ struct change {
     int64_t version;
 };
 
-enum store_rc roster_new_version(struct sql_conn *c, struct str host, struct str user, int64_t *out)
+static enum store_rc new_version(struct sql_conn *c, struct str host, struct str user, int64_t *out)
 {
     int64_t before;
     char text[24];
@@ -252,7 +252,7 @@ static enum store_rc write_items(struct sql_conn *c, void *arg)
 
     for (size_t i = 0; rc == STORE_OK && i < w->n; i++)
         rc = write_item(c, w, &w->items[i]);
-    return rc == STORE_OK ? roster_new_version(c, w->host, w->user, &w->version) : rc;
+    return rc == STORE_OK ? new_version(c, w->host, w->user, &w->version) : rc;
 }
 
 static bool item_ok(const struct roster_item *i)
@@ -290,7 +290,7 @@ enum store_rc roster_set(struct str host, struct str user, const struct roster_i
     return write_change(write_items, &w, version_out);
 }
 
-enum store_rc roster_delete_in(struct sql_conn *c, struct str host, struct str user, struct str jid, int64_t *touched_out)
+static enum store_rc delete_in(struct sql_conn *c, struct str host, struct str user, struct str jid, int64_t *touched_out)
 {
     enum store_rc rc = sql_run(c, STMT_roster_delete, SQL_ARGS(V_STR(host), V_STR(user), V_STR(jid)), touched_out);
 
@@ -304,12 +304,12 @@ static enum store_rc delete_some(struct sql_conn *c, void *arg)
     enum store_rc rc = STORE_OK;
 
     for (size_t i = 0; rc == STORE_OK && i < w->n; i++) {
-        rc = roster_delete_in(c, w->host, w->user, w->jids[i], &touched);
+        rc = delete_in(c, w->host, w->user, w->jids[i], &touched);
         all += touched;
     }
     if (rc != STORE_OK || all == 0)
         return rc == STORE_OK ? STORE_NONE : rc;
-    return roster_new_version(c, w->host, w->user, &w->version);
+    return new_version(c, w->host, w->user, &w->version);
 }
 
 enum store_rc roster_remove(struct str host, struct str user, const struct str *jids, size_t n, int64_t *version_out)
@@ -334,7 +334,7 @@ static enum store_rc delete_all(struct sql_conn *c, void *arg)
         rc = sql_run(c, STMT_roster_delete_all, SQL_ARGS(V_STR(w->host), V_STR(w->user)), &touched);
     if (rc != STORE_OK || touched == 0)
         return rc == STORE_OK ? STORE_NONE : rc;
-    return roster_new_version(c, w->host, w->user, &w->version);
+    return new_version(c, w->host, w->user, &w->version);
 }
 
 enum store_rc roster_remove_all(struct str host, struct str user, int64_t *version_out)

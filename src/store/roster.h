@@ -67,14 +67,17 @@ struct roster_filter {
 struct roster_match {
     struct str user;
     struct roster_item item; /* without groups */
-    int64_t version;         /* of a removal: the roster's new one */
 };
 
 /*
- * Every contact that passes, by user and address, in pages of bounded memory; each one is shown to `fn` (NULL: nobody looks).
- * With `remove` it is gone by then; a page is one transaction. fn returning false ends it, and what was removed stays removed.
+ * Every contact that passes, in byte order of "user@host" and then of the contact's address, in pages of bounded memory; between
+ * two pages nothing of the database is held. Who writes meanwhile may be seen or not. The filter is borrowed until the end.
+ * page: rows looked at at once, 0: as many as are good for one scan.
  */
-enum store_rc roster_filter(struct str host, const struct roster_filter *f, bool remove,
-                            bool (*fn)(const struct roster_match *m, void *arg) YIELDS, void *arg) YIELDS;
+struct roster_scan;
+struct roster_scan *roster_scan_new(struct str host, const struct roster_filter *f, size_t page);
+/* NULL at the end, or when it failed. Good until the next call. */
+const struct roster_match *roster_scan_next(struct roster_scan *s) YIELDS;
+enum store_rc roster_scan_end(struct roster_scan **s);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct {
     const char *name, *table, *columns;
@@ -147,6 +148,15 @@ static int ensure_area(struct sql_conn *c, size_t i, struct error *err)
     return check_layout(c, i, err);
 }
 
+static int ensure_indexes(struct sql_conn *c, struct error *err)
+{
+    char *text = sql_expand(own_indexes, c->multihost);
+    enum sql_rc rc = c->driver->exec(c, text);
+
+    free(text);
+    return rc == SQL_DONE ? 0 : sql_error(c, rc, "own indexes", err);
+}
+
 static int ensure_all(struct sql_conn *c, struct error *err)
 {
     enum sql_rc rc = c->driver->exec(c, "CREATE TABLE IF NOT EXISTS schema_version ("
@@ -158,8 +168,7 @@ static int ensure_all(struct sql_conn *c, struct error *err)
     for (size_t i = 0; i < ARRAY_LEN(areas); i++)
         if (ensure_area(c, i, err) != 0)
             return -1;
-    rc = c->driver->exec(c, own_indexes);
-    return rc == SQL_DONE ? 0 : sql_error(c, rc, "own indexes", err);
+    return ensure_indexes(c, err);
 }
 
 int schema_ensure(struct sql_conn *c, struct error *err)

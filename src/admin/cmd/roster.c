@@ -204,7 +204,7 @@ static int get_roster(struct cmd_call *c)
     return finish(c, rc);
 }
 
-/* What is in memory is counted there; else the store counts. */
+/* What is in memory is counted there, else by the store. With what modules add it has to be there. */
 static int get_roster_count(struct cmd_call *c) YIELDS;
 static int get_roster_count(struct cmd_call *c)
 {
@@ -213,14 +213,11 @@ static int get_roster_count(struct cmd_call *c)
     if (!a)
         return -1;
     struct jid j = account_jid(a);
-    enum store_rc rc = STORE_OK;
-    if (config_module(config_host(config_current(), jid_host(j)), S("mod_shared_roster")))
-        rc = account_roster_load(a);
-    if (rc == STORE_OK && account_roster_is_loaded(a)) {
+    enum store_rc rc = account_has_shared(a) ? account_roster_load(a) : STORE_OK;
+    if (rc == STORE_OK && account_roster_is_loaded(a))
         n = account_contacts_visible(a) + account_contacts_shared(a);
-    } else if (rc == STORE_OK) {
+    else if (rc == STORE_OK)
         rc = roster_count(jid_host(j), jid_user(j), &n);
-    }
     cmd_int(c, (int64_t)n);
     account_unpin(a);
     return finish(c, rc);

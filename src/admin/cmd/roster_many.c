@@ -1,6 +1,6 @@
 /*
  * Commands of the tag roster that go over many rosters, or fill them from a file. Each roster is changed at its account's home,
- * whole or not at all, one account after the other: what was done when something fails stays done. Everything here waits.
+ * whole or not at all: what was done when something fails stays done. Everything here waits.
  */
 #include "admin/command.h"
 
@@ -8,6 +8,7 @@
 #include "core/auth/auth.h"
 #include "core/config/config.h"
 #include "core/config/erlang_term.h"
+#include "rt/fiber_each.h"
 #include "rt/mailbox.h"
 #include "rt/pool.h"
 #include "rt/shard.h"
@@ -21,6 +22,10 @@
 #define FILE_HELP "Full path of the file with contacts"
 #define OWNER T_BINARY("user", "Name of the account"), T_BINARY("host", "Its virtual host")
 #define HOME_DEADLINE_MS 60000
+#define DUE_ROSTERS 64    /* changed at once */
+#define DUE_CONTACTS 4096 /* with more than these in all no further roster joins them */
+#define LOOK_AT_ROWS 2048 /* of all hosts together, if there are not too many hosts */
+#define LOOK_AT_LEAST 64
 #define WORDS_MAX 64 /* alternatives of one argument */
 
 /* --- at an account's home --- */
@@ -51,13 +56,17 @@ static int run_at_home(void *arg, struct error *err)
 }
 
 /* The job and all it names live in `arena`. */
+static int run_home(struct arena *arena, struct home_job *j, struct error *err) YIELDS;
+static int run_home(struct arena *arena, struct home_job *j, struct error *err)
+{
+    return mail_call(shard_of(jid_home_hash_parts(j->user, j->host)), run_at_home, j, arena, HOME_DEADLINE_MS, err);
+}
+
 static int go_home(struct cmd_call *c, struct arena *arena, struct home_job *j) YIELDS;
 static int go_home(struct cmd_call *c, struct arena *arena, struct home_job *j)
 {
     struct error err = ERROR_INIT;
-    if (mail_call(shard_of(jid_home_hash_parts(j->user, j->host)), run_at_home, j, arena, HOME_DEADLINE_MS, &err) == 0)
-        return 0;
-    return cmd_fail_error(c, &err);
+    return run_home(arena, j, &err) == 0 ? 0 : cmd_fail_error(c, &err);
 }
 
 /* --- process_rosteritems --- */
@@ -67,17 +76,33 @@ struct patterns {
     size_t n; /* 0: any */
 };
 
+/* What is to be removed from one roster: all or none. */
+struct due {
+    struct arena *arena; /* owns it */
+    struct due *next;
+    struct home_job job;
+    struct jid *who;
+    size_t cap;
+    struct error err;
+};
+
+/* Contacts of one host; `m` is the next one, `owner` her owner's address. */
+struct source {
+    const struct vhost *host;
+    struct roster_scan *scan;
+    const struct roster_match *m;
+    struct buf owner;
+};
+
 struct process {
     struct cmd_call *c;
-    struct str host;
     struct patterns users, contacts;
     char subs[WORDS_MAX + 1], asks[WORDS_MAX + 1];
     bool any_subs, any_asks, remove;
-    struct arena *due; /* NULL: nothing; what is to be removed from the roster of `owner` */
-    struct str owner;
-    struct jid *who;
-    size_t n_who, cap_who;
-    int rc;
+    struct source *sources;
+    size_t n_sources;
+    struct due *due[DUE_ROSTERS];
+    size_t n_due, n_contacts; /* contacts in all of them */
 };
 
 static bool too_many(struct cmd_call *c, const char *arg)
@@ -161,97 +186,188 @@ static bool is_meant(const struct patterns *p, struct str address)
     return p->n == 0;
 }
 
-/* From one roster all or none. */
+/* --- removing --- */
+
+static void remove_one(size_t i, void *arg) YIELDS;
+static void remove_one(size_t i, void *arg)
+{
+    struct due *d = ((struct process *)arg)->due[i];
+    d->job.who = d->who;
+    if (d->job.n)
+        run_home(d->arena, &d->job, &d->err);
+}
+
+/* Several rosters at once, so that their commits are one. */
 static int remove_due(struct process *p) YIELDS;
 static int remove_due(struct process *p)
 {
-    struct arena *a = p->due;
-    if (!a)
-        return 0;
-    struct home_job *j = ARENA_NEW(a, struct home_job);
-    *j = (struct home_job){.user = p->owner, .host = arena_str(a, p->host), .who = p->who, .n = p->n_who};
-    p->due = NULL;
-    int rc = p->n_who ? go_home(p->c, a, j) : 0;
-    arena_release(&a);
+    int rc = 0;
+    fiber_each(p->n_due, DUE_ROSTERS, remove_one, p);
+    for (size_t i = 0; i < p->n_due; i++) {
+        struct arena *a = p->due[i]->arena;
+        if (rc == 0 && p->due[i]->err.code != ERR_NONE)
+            rc = cmd_fail_error(p->c, &p->due[i]->err);
+        arena_release(&a);
+    }
+    p->n_due = p->n_contacts = 0;
     return rc;
 }
 
-static struct jid *next_due(struct process *p)
+static struct due *due_new(struct str user, struct str host)
 {
-    if (p->n_who == p->cap_who) {
-        size_t cap = p->cap_who ? p->cap_who * 2 : 16;
-        struct jid *more = ARENA_ARRAY(p->due, struct jid, cap);
-        if (p->n_who)
-            memcpy(more, p->who, p->n_who * sizeof *more);
-        p->who = more;
-        p->cap_who = cap;
-    }
-    return &p->who[p->n_who];
+    struct arena *a = arena_new();
+    struct due *d = ARENA_NEW(a, struct due);
+    d->arena = a;
+    d->job = (struct home_job){.user = arena_str(a, user), .host = arena_str(a, host)};
+    return d;
 }
 
-static int remove_match(struct process *p, const struct roster_match *m) YIELDS;
-static int remove_match(struct process *p, const struct roster_match *m)
+static struct jid *next_due(struct due *d)
 {
-    if (p->due && !str_eq(p->owner, m->user) && remove_due(p) < 0)
-        return -1;
-    if (!p->due) {
-        p->due = arena_new();
-        p->owner = arena_str(p->due, m->user);
-        p->who = NULL;
-        p->n_who = p->cap_who = 0;
+    if (d->job.n == d->cap) {
+        size_t cap = d->cap ? d->cap * 2 : 16;
+        struct jid *more = ARENA_ARRAY(d->arena, struct jid, cap);
+        if (d->job.n)
+            memcpy(more, d->who, d->job.n * sizeof *more);
+        d->who = more;
+        d->cap = cap;
     }
-    p->n_who += jid_parse(p->due, arena_str(p->due, m->item.jid), next_due(p));
+    return &d->who[d->job.n];
+}
+
+static int remove_later(struct process *p, const struct source *s) YIELDS;
+static int remove_later(struct process *p, const struct source *s)
+{
+    struct due *d = p->n_due ? p->due[p->n_due - 1] : NULL;
+    if (!d || !str_eq(d->job.user, s->m->user) || !str_eq(d->job.host, s->host->name)) {
+        if ((p->n_due == DUE_ROSTERS || p->n_contacts >= DUE_CONTACTS) && remove_due(p) < 0)
+            return -1;
+        d = p->due[p->n_due++] = due_new(s->m->user, s->host->name);
+    }
+    d->job.n += jid_parse(d->arena, arena_str(d->arena, s->m->item.jid), next_due(d));
+    p->n_contacts++;
     return 0;
 }
 
-static bool on_match(const struct roster_match *m, void *arg) YIELDS;
-static bool on_match(const struct roster_match *m, void *arg)
+/* --- one after the other --- */
+
+/* A list goes out as it is found; what was deleted is told when it is known that all of it was. */
+static int tell(struct process *p, const struct source *s) YIELDS;
+static int tell(struct process *p, const struct source *s)
 {
-    struct process *p = arg;
-    struct arena *a = p->c->arena;
-    struct str owner = arena_printf(a, "%.*s@%.*s", STR_ARG(m->user), STR_ARG(p->host));
-    if (!is_meant(&p->contacts, m->item.jid) || !is_meant(&p->users, owner))
-        return true;
-    if (p->c->dry_run && p->remove) {
-        cmd_would(p->c, arena_printf(a, "contact %.*s of %.*s", STR_ARG(m->item.jid), STR_ARG(owner)));
-        return true;
+    struct cmd_call *c = p->c;
+    struct value pair[] = {value_str(buf_str(&s->owner)), value_str(s->m->item.jid)};
+    if (p->remove) {
+        struct value *f = cmd_add_row(c)->items;
+        f[0] = value_str(arena_str(c->arena, pair[0].s));
+        f[1] = value_str(arena_str(c->arena, pair[1].s));
+        return remove_later(p, s);
     }
-    struct value *f = cmd_add_row(p->c)->items;
-    f[0] = value_str(owner);
-    f[1] = value_str(arena_str(a, m->item.jid));
-    if (p->remove)
-        p->rc = remove_match(p, m);
-    return p->rc == 0;
+    if (cmd_stream_row(c, &(struct value){.items = pair, .n = ARRAY_LEN(pair)}) < 0)
+        return cmd_fail(c, ERR_INTERNAL, "nobody takes the rest of the list");
+    return 0;
 }
 
-static int process_host(struct process *p) YIELDS;
-static int process_host(struct process *p)
+static void would_remove(struct process *p, const struct source *s)
+{
+    struct arena *a = arena_new();
+    cmd_would(p->c, arena_printf(a, "contact %.*s of %.*s", STR_ARG(s->m->item.jid), STR_ARG(buf_str(&s->owner))));
+    arena_release(&a);
+}
+
+static int process_one(struct process *p, const struct source *s) YIELDS;
+static int process_one(struct process *p, const struct source *s)
+{
+    if (!is_meant(&p->contacts, s->m->item.jid) || !is_meant(&p->users, buf_str(&s->owner)))
+        return 0;
+    if (!p->c->dry_run)
+        return tell(p, s);
+    if (p->remove)
+        would_remove(p, s);
+    return 0;
+}
+
+/* *same_out: the owner is the one before. -1: the store has failed. */
+static int step(struct process *p, struct source *s, bool *same_out) YIELDS;
+static int step(struct process *p, struct source *s, bool *same_out)
 {
     struct error err = ERROR_INIT;
-    struct roster_filter f = {.subscriptions = p->any_subs ? STR_NULL : str_of(p->subs),
-                              .asks = p->any_asks ? STR_NULL : str_of(p->asks),
-                              .users = p->users.items, .n_users = p->users.n,
-                              .contacts = p->contacts.items, .n_contacts = p->contacts.n};
-    enum store_rc rc = roster_filter(p->host, &f, false, on_match, p);
-    if (p->rc == 0 && (rc == STORE_OK || rc == STORE_NONE))
-        p->rc = remove_due(p);
-    arena_release(&p->due);
-    if (p->rc < 0 || rc == STORE_OK || rc == STORE_NONE)
-        return p->rc;
+    struct str user = str_n(s->owner.p, s->owner.n ? s->owner.n - s->host->name.n - 1 : 0);
+    s->m = roster_scan_next(s->scan);
+    *same_out = s->m && s->owner.n && str_eq(s->m->user, user);
+    if (s->m && !*same_out) {
+        buf_clear(&s->owner);
+        buf_printf(&s->owner, "%.*s@%.*s", STR_ARG(s->m->user), STR_ARG(s->host->name));
+    }
+    enum store_rc rc = s->m ? STORE_OK : roster_scan_end(&s->scan);
+    if (rc == STORE_OK || rc == STORE_NONE)
+        return 0;
     store_error(rc, "roster", &err);
     return cmd_fail_error(p->c, &err);
+}
+
+static struct source *first_source(struct process *p)
+{
+    struct source *best = NULL;
+    for (size_t i = 0; i < p->n_sources; i++) {
+        struct source *s = &p->sources[i];
+        if (s->m && (!best || str_cmp(buf_str(&s->owner), buf_str(&best->owner)) < 0))
+            best = s;
+    }
+    return best;
+}
+
+static int process_sources(struct process *p) YIELDS;
+static int process_sources(struct process *p)
+{
+    struct source *s;
+    bool same;
+    for (size_t i = 0; i < p->n_sources; i++)
+        if (step(p, &p->sources[i], &same) < 0)
+            return -1;
+    while ((s = first_source(p)))
+        do {
+            if (process_one(p, s) < 0 || step(p, s, &same) < 0)
+                return -1;
+        } while (same);
+    return remove_due(p);
+}
+
+static void open_sources(struct process *p, const struct config *cfg, const struct roster_filter *f)
+{
+    p->sources = ARENA_ARRAY(p->c->arena, struct source, cfg->host_count + 1);
+    for (size_t i = 0; i < cfg->host_count; i++)
+        if (config_module(&cfg->hosts[i], S("mod_roster")))
+            p->sources[p->n_sources++].host = &cfg->hosts[i];
+    size_t page = p->n_sources > 1 ? LOOK_AT_ROWS / p->n_sources : 0;
+    for (size_t i = 0; i < p->n_sources; i++)
+        p->sources[i].scan = roster_scan_new(p->sources[i].host->name, f, p->n_sources > 1 && page < LOOK_AT_LEAST ? LOOK_AT_LEAST : page);
+}
+
+static void close_sources(struct process *p)
+{
+    for (size_t i = 0; i < p->n_sources; i++) {
+        if (p->sources[i].scan)
+            roster_scan_end(&p->sources[i].scan);
+        buf_deinit(&p->sources[i].owner);
+    }
+    for (size_t i = 0; i < p->n_due; i++) {
+        struct arena *a = p->due[i]->arena;
+        arena_release(&a);
+    }
 }
 
 static int process_hosts(struct process *p) YIELDS;
 static int process_hosts(struct process *p)
 {
     struct config *cfg = config_hold(config_current());
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < cfg->host_count; i++) {
-        p->host = cfg->hosts[i].name;
-        if (config_module(&cfg->hosts[i], S("mod_roster")))
-            rc = process_host(p);
-    }
+    struct roster_filter f = {.subscriptions = p->any_subs ? STR_NULL : str_of(p->subs),
+                              .asks = p->any_asks ? STR_NULL : str_of(p->asks),
+                              .users = p->users.items, .n_users = p->users.n,
+                              .contacts = p->contacts.items, .n_contacts = p->contacts.n};
+    open_sources(p, cfg, &f);
+    int rc = process_sources(p);
+    close_sources(p);
     config_release(&cfg);
     return rc;
 }

@@ -66,6 +66,7 @@ static int clear_cache(struct cmd_call *c)
     if (auth_clear_cache(&err) < 0 || oauth_clear_cache(&err) < 0 ||
         mail_gather(forget_on_shard, NULL, slots, c->arena, GATHER_DEADLINE_MS, &err) < 0)
         return cmd_fail_error(c, &err);
+    auth_count_ahead();
     return 0;
 }
 

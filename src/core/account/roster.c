@@ -334,6 +334,16 @@ static void count_shared(void *arg, struct jid who, bool to, bool from)
     t->n += to && (!c || c->hidden);
 }
 
+bool account_has_shared(struct account *a)
+{
+    struct arena *arena = arena_new();
+    struct roster nothing = {0};
+    bool any = a->host != HOST_NONE && (hook_run_roster_load(a->host, &(struct roster_event){.account = a, .arena = arena,
+                                                             .roster = &nothing}) != HOOK_PASS || nothing.n);
+    arena_release(&arena);
+    return any;
+}
+
 size_t account_contacts_shared(const struct account *a)
 {
     struct tally t = {a, 0};

@@ -90,7 +90,9 @@ void account_roster_push_removed(struct account *a, struct jid who);
 
 /* What modules add about a contact; false: nothing. Labels only with an arena. */
 bool account_shared_contact(const struct account *a, struct arena *arena, struct jid who, struct contact_look *out);
-/* How many contacts clients see only because of them. */
+/* Do they add any? The roster need not be loaded. */
+bool account_has_shared(struct account *a) YIELDS;
+/* How many contacts clients see only because of them, of a loaded roster. */
 size_t account_contacts_shared(const struct account *a);
 /*
  * What modules add about a contact has changed: tells clients, under the lock. `gone`: the groups it was shown in. The version of

@@ -12,6 +12,7 @@
 #include "core/auth/auth_memo.h"
 #include "core/config/access.h"
 #include "core/hooks.h"
+#include "rt/fiber.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
 #include "store/fast.h"
@@ -592,6 +593,22 @@ int auth_count(struct str host, uint64_t *out, struct error *err)
         return -1;
     rc = users_count(host, out);
     return rc == STORE_OK ? 0 : store_error(rc, "accounts", err);
+}
+
+static void count_all(void *arg) YIELDS;
+static void count_all(void *arg)
+{
+    struct config *c = config_hold(config_current());
+    uint64_t n;
+
+    for (size_t i = 0; i < c->host_count && !rt_stopping(); i++)
+        users_count(c->hosts[i].name, &n);
+    config_release(&c);
+}
+
+void auth_count_ahead(void)
+{
+    fiber_run(count_all, NULL);
 }
 
 int auth_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out, struct error *err)

@@ -53,6 +53,11 @@ bool auth_stores_all(struct str host);
  */
 int auth_remove(struct str host, struct str user, struct error *err) YIELDS;
 int auth_count(struct str host, uint64_t *out, struct error *err) YIELDS;
+/*
+ * Counts what is not known, in the background, so that nobody who asks has to wait for it: after the start, a reload (hosts), and
+ * when counts have been forgotten.
+ */
+void auth_count_ahead(void);
 int auth_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out,
               struct error *err) YIELDS;
 /*

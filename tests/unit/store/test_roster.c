@@ -1,6 +1,7 @@
 /* Rosters. */
 #include "area.h"
 
+#include "base/buf.h"
 #include "store/roster.h"
 
 #define MANY 5000
@@ -208,29 +209,32 @@ static void foreign_rows(void *arg)
 
 /* --- over all accounts --- */
 
-struct seen {
-    struct arena *a;
-    struct str words; /* "user>contact " */
-    int n, stop_at;
-    int64_t version;
-};
-
-static bool see(const struct roster_match *m, void *arg)
-{
-    struct seen *s = arg;
-
-    if (s->a)
-        s->words = arena_printf(s->a, "%.*s%.*s>%.*s ", STR_ARG(s->words), STR_ARG(m->user), STR_ARG(m->item.jid));
-    s->version = m->version;
-    return ++s->n != s->stop_at;
-}
-
+/* "user>contact " of all that fit. */
 static struct str filtered(struct arena *a, const struct roster_filter *f)
 {
-    struct seen s = {.a = a, .words = S("")};
+    struct roster_scan *s = roster_scan_new(HOST, f, 0);
+    const struct roster_match *m;
+    struct buf b = BUF_INIT;
+    struct str out;
 
-    CHECK_INT(roster_filter(HOST, f, false, see, &s), STORE_OK);
-    return s.words;
+    while ((m = roster_scan_next(s)))
+        buf_printf(&b, "%.*s>%.*s ", STR_ARG(m->user), STR_ARG(m->item.jid));
+    CHECK_INT(roster_scan_end(&s), STORE_OK);
+    CHECK(!s);
+    out = arena_str(a, buf_str(&b));
+    buf_deinit(&b);
+    return out;
+}
+
+static size_t count_filtered(const struct roster_filter *f)
+{
+    struct roster_scan *s = roster_scan_new(HOST, f, 0);
+    size_t n = 0;
+
+    while (roster_scan_next(s))
+        n++;
+    CHECK_INT(roster_scan_end(&s), STORE_OK);
+    return n;
 }
 
 static struct pattern glob(const char *text)
@@ -280,33 +284,45 @@ static void filter_pages(void *arg)
     struct arena *a = arena_new();
     struct pattern contact = glob("x4[0-9][0-9][0-9]@*"), user = glob("ann@a.example"), nobody = glob("ann0@*");
     struct roster_item *items = ARENA_ARRAY(a, struct roster_item, MANY);
-    struct roster_filter f;
-    struct seen s = {0};
-    uint64_t n;
-    int64_t version;
+    struct roster_scan *s;
 
     for (int i = 0; i < MANY; i++)
         items[i] = item(arena_printf(a, "x%04d@b.example", i), S(""));
     CHECK_INT(roster_set(HOST, S("ann"), items, MANY, NULL), STORE_OK);
     CHECK_INT(roster_set(HOST, S("bob"), items, MANY, NULL), STORE_OK);
-    CHECK_INT(roster_filter(HOST, &(struct roster_filter){.contacts = &contact, .n_contacts = 1}, false, see, &s), STORE_OK);
-    CHECK_INT(s.n, 2000);
-    s = (struct seen){.stop_at = 10};
-    CHECK_INT(roster_filter(HOST, &(struct roster_filter){0}, false, see, &s), STORE_OK);
-    CHECK_INT(s.n, 10);
-    s = (struct seen){0};
-    CHECK_INT(roster_filter(HOST, &(struct roster_filter){.users = &nobody, .n_users = 1}, true, see, &s), STORE_OK);
-    CHECK_INT(s.n, 0);
-    s = (struct seen){0};
-    f = (struct roster_filter){.users = &user, .n_users = 1, .contacts = &contact, .n_contacts = 1};
-    CHECK_INT(roster_filter(HOST, &f, true, see, &s), STORE_OK);
-    CHECK_INT(s.n, 1000);
-    CHECK_INT(roster_count(HOST, S("ann"), &n), STORE_OK);
-    CHECK_INT(n, MANY - 1000);
-    CHECK_INT(roster_count(HOST, S("bob"), &n), STORE_OK);
-    CHECK_INT(n, MANY);
-    CHECK_INT(roster_version(HOST, S("ann"), &version), STORE_OK);
-    CHECK_INT(version, s.version);
+    CHECK_INT(count_filtered(&(struct roster_filter){.contacts = &contact, .n_contacts = 1}), 2000);
+    CHECK_INT(count_filtered(&(struct roster_filter){.users = &nobody, .n_users = 1}), 0);
+    CHECK_INT(count_filtered(&(struct roster_filter){.users = &user, .n_users = 1, .contacts = &contact, .n_contacts = 1}), 1000);
+    /* Nobody has to see all. */
+    s = roster_scan_new(HOST, &(struct roster_filter){0}, 0);
+    for (int i = 0; i < 10; i++)
+        CHECK(roster_scan_next(s));
+    CHECK_INT(roster_scan_end(&s), STORE_OK);
+    arena_release(&a);
+}
+
+/* The owner's address ends with the host: "ann.b@..." and "ann-b@..." come before "ann@...", and what is longer otherwise behind. */
+static void filter_order(void *arg)
+{
+    static const char *const names[] = {"ann.b", "ann.", "ann.-x", "ann-1", "ann-", "ann", "annie", "ann_b", "b", "b.b.b", "b.b", "a"};
+    static const size_t pages[] = {1, 2, 3, 5, 1000};
+    struct arena *a = arena_new();
+    struct roster_item three[] = {item(S("x@b.example"), S("")), item(S("y@b.example"), S("")), item(S("z@b.example"), S(""))};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        CHECK_INT(roster_set(HOST, str_of(names[i]), three, 1 + i % 3, NULL), STORE_OK);
+    for (size_t p = 0; p < ARRAY_LEN(pages); p++) {
+        struct roster_scan *s = roster_scan_new(HOST, &(struct roster_filter){0}, pages[p]);
+        const struct roster_match *m;
+        struct str last = S(""), now;
+        size_t n = 0;
+        for (; (m = roster_scan_next(s)); last = now, n++) {
+            now = arena_printf(a, "%.*s@a.example>%.*s", STR_ARG(m->user), STR_ARG(m->item.jid));
+            CHECK(str_cmp(last, now) < 0);
+        }
+        CHECK_INT(n, 24);
+        CHECK_INT(roster_scan_end(&s), STORE_OK);
+    }
     arena_release(&a);
 }
 
@@ -339,7 +355,7 @@ static void locked(void *arg)
 }
 
 AREA_TESTS(one_contact, many_contacts, pending_ones, count_without_those_who_only_asked, odd_and_bad,
-           foreign_rows, filters, filter_pages, hosts_apart)
+           foreign_rows, filters, filter_pages, filter_order, hosts_apart)
 
 static void locked_database(void **state)
 {
