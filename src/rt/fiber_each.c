@@ -6,7 +6,7 @@
 #define IN_A_ROW 16 /* of those that did not wait; then others of the loop have their turn */
 
 struct crew {
-    void (*fn)(size_t i, void *arg) YIELDS;
+    void (*one)(size_t i, void *arg) YIELDS;
     void *arg;
     size_t next, n;
     unsigned at_work;
@@ -18,7 +18,7 @@ static void work(void *arg)
 {
     struct crew *c = arg;
     for (unsigned in_a_row = 1; c->next < c->n; in_a_row++) {
-        c->fn(c->next++, c->arg);
+        c->one(c->next++, c->arg);
         if (in_a_row % IN_A_ROW == 0)
             fiber_sleep(0);
     }
@@ -28,7 +28,7 @@ static void work(void *arg)
 
 void fiber_each(size_t n, unsigned at_once, void (*fn)(size_t i, void *arg) YIELDS, void *arg)
 {
-    struct crew c = {.fn = fn, .arg = arg, .n = n};
+    struct crew c = {.one = fn, .arg = arg, .n = n};
     while (c.at_work < at_once && c.next < n) {
         c.at_work++;
         fiber_run(work, &c);

@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 /*
- * fn(i, arg) for every i from 0 to n - 1, begun in this order, at most `at_once` under way; returns when all have ended. They end in
- * any order. Whoever has seen that there is no use in going on returns at once.
+ * fn(i, arg) for every i from 0 to n - 1, begun in this order, at most `at_once` under way; returns when all have ended. They end
+ * in any order. Whoever has seen that there is no use in going on returns at once.
  */
 void fiber_each(size_t n, unsigned at_once, void (*fn)(size_t i, void *arg) YIELDS, void *arg) YIELDS;
 

@@ -117,7 +117,8 @@ struct roster_scan *roster_scan_new(struct str host, const struct roster_filter 
     struct roster_scan *s = MEM_NEW(struct roster_scan);
 
     *s = (struct roster_scan){.f = f, .host = host, .prefix = prefix_of(f)};
-    s->all = (struct rows)ROWS(struct roster_match, STMT_roster_scan, read_any, V_STR(host), V_STR(s->prefix), V_STR(S("")), V_INT(0));
+    s->all = (struct rows)ROWS(struct roster_match, STMT_roster_scan, read_any, V_STR(host), V_STR(s->prefix), V_STR(S("")),
+                               V_INT(0));
     s->all.advance = advance;
     s->all.ctx = s;
     s->all.page = page ? page : LOOK_AT;
@@ -168,7 +169,8 @@ static bool must_wait(struct roster_scan *s, struct str user)
 static void read_apart(struct roster_scan *s)
 {
     s->only = s->held->user;
-    s->one = (struct rows)ROWS(struct roster_match, STMT_roster_scan, read_only, V_STR(s->host), V_STR(s->only), V_STR(S("")), V_INT(0));
+    s->one = (struct rows)ROWS(struct roster_match, STMT_roster_scan, read_only, V_STR(s->host), V_STR(s->only), V_STR(S("")),
+                               V_INT(0));
     s->one.advance = advance;
     s->one.ctx = s;
     s->one.page = s->all.page;

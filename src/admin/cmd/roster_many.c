@@ -339,9 +339,9 @@ static void open_sources(struct process *p, const struct config *cfg, const stru
     for (size_t i = 0; i < cfg->host_count; i++)
         if (config_module(&cfg->hosts[i], S("mod_roster")))
             p->sources[p->n_sources++].host = &cfg->hosts[i];
-    size_t page = p->n_sources > 1 ? LOOK_AT_ROWS / p->n_sources : 0;
+    size_t page = LOOK_AT_ROWS / (p->n_sources + !p->n_sources);
     for (size_t i = 0; i < p->n_sources; i++)
-        p->sources[i].scan = roster_scan_new(p->sources[i].host->name, f, p->n_sources > 1 && page < LOOK_AT_LEAST ? LOOK_AT_LEAST : page);
+        p->sources[i].scan = roster_scan_new(p->sources[i].host->name, f, page < LOOK_AT_LEAST ? LOOK_AT_LEAST : page);
 }
 
 static void close_sources(struct process *p)

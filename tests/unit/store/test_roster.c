@@ -301,10 +301,11 @@ static void filter_pages(void *arg)
     arena_release(&a);
 }
 
-/* The owner's address ends with the host: "ann.b@..." and "ann-b@..." come before "ann@...", and what is longer otherwise behind. */
+/* The owner's address ends with the host: "ann.b@..." and "ann-b@..." come before "ann@...", "annie@..." behind it. */
 static void filter_order(void *arg)
 {
-    static const char *const names[] = {"ann.b", "ann.", "ann.-x", "ann-1", "ann-", "ann", "annie", "ann_b", "b", "b.b.b", "b.b", "a"};
+    static const char *const names[] = {"ann.b", "ann.", "ann.-x", "ann-1", "ann-", "ann",
+                                        "annie", "ann_b", "b", "b.b.b", "b.b", "a"};
     static const size_t pages[] = {1, 2, 3, 5, 1000};
     struct arena *a = arena_new();
     struct roster_item three[] = {item(S("x@b.example"), S("")), item(S("y@b.example"), S("")), item(S("z@b.example"), S(""))};
