@@ -6,8 +6,6 @@
 
 #include "base/log.h"
 #include "core/module/module.h"
-#include "core/router.h"
-#include "store/roster.h"
 
 #define LIST_NAME "Blocked contacts" /* COMPAT(ejabberd): made when there is no default list */
 
@@ -100,55 +98,13 @@ static void rebuild(struct arena *a, const struct privacy_list *old, const struc
         out->items[i].order = (int64_t)i + 1;
 }
 
-/* Not those that are there already, nor twice. */
-static void keep_new(struct targets *t, const struct privacy_list *old)
+static void drop_repeated(struct targets *t)
 {
-    struct targets fresh = {.jids = t->jids};
-    for (size_t i = 0; i < t->n; i++) {
-        bool known = has(&fresh, jid_full(t->jids[i]));
-        for (size_t k = 0; old && !known && k < old->n; k++)
-            known = is_block(&old->items[k]) && str_eq(old->items[k].value, jid_full(t->jids[i]));
-        if (!known)
-            fresh.jids[fresh.n++] = t->jids[i];
-    }
-    *t = fresh;
-}
-
-/* Sending may let handlers run, and these may end sessions: each is looked up by its place again. */
-static struct session *available_at(struct account *a, size_t place)
-{
-    LIST_EACH(it, &a->sessions) {
-        struct session *s = LIST_ENTRY(it, struct session, link);
-        if (session_available(s) && place-- == 0)
-            return s;
-    }
-    return NULL;
-}
-
-/* Contacts see the account leave, or come back (§3.3, §3.5). */
-static void show(struct jid owner, struct jid contact, bool available) YIELDS;
-static void show(struct jid owner, struct jid contact, bool available)
-{
-    struct arena *a = arena_new();
-    struct roster_item item;
-    bool sees = roster_get(a, jid_host(owner), jid_user(owner), jid_bare(contact), &item) == STORE_OK &&
-                (item.subscription == ROSTER_FROM || item.subscription == ROSTER_BOTH);
-    struct account *acc = sees ? account_find(jid_user(owner), jid_host(owner)) : NULL;
-    arena_release(&a);
-    if (!acc)
-        return;
-    account_pin(acc->host, owner);
-    struct session *s;
-    for (size_t i = 0; (s = available_at(acc, i)); i++) {
-        struct stanza *p = available ? session_last_presence(s)
-                                     : stanza_new(STANZA_PRESENCE, ST_UNAVAILABLE, session_jid(s), contact);
-        if (!p)
-            continue;
-        p->to = jid_copy(p->arena, contact);
-        stanza_stamp(p);
-        router_route(&p);
-    }
-    account_unpin(acc);
+    struct targets once = {.jids = t->jids};
+    for (size_t i = 0; i < t->n; i++)
+        if (!has(&once, jid_full(t->jids[i])))
+            once.jids[once.n++] = t->jids[i];
+    *t = once;
 }
 
 static void push(struct iq *iq, enum token what, const struct targets *t, struct str list)
@@ -192,7 +148,6 @@ static void block(struct iq *iq)
 {
     struct targets t = {0};
     struct privacy_list list = {0};
-    struct jid owner = jid_to_bare(iq->stanza->to);
     if (!read_targets(iq, &t))
         return;
     if (!t.n) {
@@ -203,15 +158,12 @@ static void block(struct iq *iq)
     if (!l)
         return;
     note_reports(iq);
-    keep_new(&t, NULL); /* each once */
-    struct targets fresh = {ARENA_ARRAY(iq->arena, struct jid, t.n + 1), t.n};
-    memcpy(fresh.jids, t.jids, t.n * sizeof *t.jids);
-    keep_new(&fresh, l->by_default);
+    drop_repeated(&t);
     rebuild(iq->arena, l->by_default, &t, NULL, false, &list);
     struct str name = l->by_default ? arena_str(iq->arena, l->default_name) : S(LIST_NAME);
-    for (size_t i = 0; i < fresh.n; i++)
-        show(owner, fresh.jids[i], false); /* while it still gets through */
     bool ok = save(iq, name, &list, !l->by_default);
+    if (ok)
+        privacy_lists_changed(iq->host, jid_to_bare(iq->stanza->to), l); /* §3.3: contacts see the account leave */
     privacy_release(&l);
     if (!ok)
         return;
@@ -222,30 +174,24 @@ static void block(struct iq *iq)
 static void unblock(struct iq *iq) YIELDS;
 static void unblock(struct iq *iq)
 {
-    struct targets t = {0}, lifted = {0};
+    struct targets t = {0};
     struct privacy_list list = {0};
-    struct jid owner = jid_to_bare(iq->stanza->to);
     if (!read_targets(iq, &t))
         return;
     struct privacy_lists *l = hold(iq);
     if (!l)
         return;
     const struct privacy_list *old = l->by_default;
-    lifted.jids = ARENA_ARRAY(iq->arena, struct jid, (old ? old->n : 0) + 1);
-    for (size_t i = 0; old && i < old->n; i++)
-        if (is_block(&old->items[i]) && (!t.n || has(&t, old->items[i].value)) &&
-            jid_parse(iq->arena, arena_str(iq->arena, old->items[i].value), &lifted.jids[lifted.n]))
-            lifted.n++;
     rebuild(iq->arena, old, NULL, &t, !t.n, &list);
     struct str name = old ? arena_str(iq->arena, l->default_name) : S(LIST_NAME);
     bool ok = !old || save(iq, name, &list, false);
+    if (ok)
+        privacy_lists_changed(iq->host, jid_to_bare(iq->stanza->to), l); /* §3.5: and come back */
     privacy_release(&l);
     if (!ok)
         return;
     push(iq, TOK_unblock, &t, name);
     iq_result_empty(iq);
-    for (size_t i = 0; i < lifted.n; i++)
-        show(owner, lifted.jids[i], true);
 }
 
 static void list_blocked(struct iq *iq) YIELDS;

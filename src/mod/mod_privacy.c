@@ -125,12 +125,18 @@ static enum hook_verdict on_known(struct known_event *e)
 
 /* --- filtering --- */
 
-/* The list that counts for a session, or for the account when it has no say (§2.2). */
-static const struct privacy_list *list_for(const struct privacy_lists *l, struct jid session)
+const struct privacy_list *privacy_list_for(const struct privacy_lists *l, struct jid session)
 {
     struct str name = jid_is_bare(session) ? STR_NULL : active_name(session);
     const struct privacy_named *n = name.p ? privacy_find(l, name) : NULL;
     return n ? &n->list : l->by_default;
+}
+
+static bool may_pass(const struct account *a, const struct privacy_lists *l, struct jid session, enum privacy_way way,
+                     const struct stanza *s, struct jid peer)
+{
+    struct privacy_view v = {a, l, privacy_list_for(l, session)};
+    return privacy_allows(&v, way, s->kind, s->type, peer);
 }
 
 /* The account itself, and its server, cannot be shut out: who would lift it then? */
@@ -155,11 +161,11 @@ static bool some_session_hears(struct account *a, const struct privacy_lists *l,
         if (!session_available(x))
             continue;
         any = true;
-        x->deaf = !privacy_allows(l, list_for(l, session_jid(x)), PRIVACY_IN, s->kind, s->type, s->from);
+        x->deaf = !may_pass(a, l, session_jid(x), PRIVACY_IN, s, s->from);
         a->some_deaf |= x->deaf;
         heard |= !x->deaf;
     }
-    return any ? heard : privacy_allows(l, l->by_default, PRIVACY_IN, s->kind, s->type, s->from);
+    return any ? heard : may_pass(a, l, account_jid(a), PRIVACY_IN, s, s->from);
 }
 
 static bool passes_in(struct account *a, const struct privacy_lists *l, const struct stanza *s)
@@ -169,7 +175,7 @@ static bool passes_in(struct account *a, const struct privacy_lists *l, const st
     bool broadcast = s->kind == STANZA_PRESENCE && (s->type == ST_AVAILABLE || s->type == ST_UNAVAILABLE);
     if (jid_is_bare(s->to) && (s->kind == STANZA_MESSAGE || broadcast))
         return some_session_hears(a, l, s);
-    return privacy_allows(l, list_for(l, s->to), PRIVACY_IN, s->kind, s->type, s->from);
+    return may_pass(a, l, s->to, PRIVACY_IN, s, s->from);
 }
 
 /* §2.14: presence is ignored, of the rest the sender learns no more than of an account that is not there. */
@@ -230,7 +236,7 @@ static enum hook_verdict on_sent(struct stanza_event *e)
         e->reject = ERR_UNAVAILABLE;
         return broadcast ? HOOK_STOP : HOOK_REJECT;
     }
-    bool pass = broadcast || !l->n || privacy_allows(l, list_for(l, sender), PRIVACY_OUT, s->kind, s->type, s->to);
+    bool pass = broadcast || !l->n || may_pass(e->account, l, sender, PRIVACY_OUT, s, s->to);
     privacy_release(&l);
     if (pass)
         return HOOK_PASS;
@@ -243,9 +249,8 @@ static enum hook_verdict on_presence_out(struct presence_out_event *e)
 {
     const struct privacy_lists *l = privacy_peek(account_jid(e->account));
     struct jid from = e->session ? session_jid(e->session) : account_jid(e->account);
-    if (!l || !l->n || privacy_allows(l, list_for(l, from), PRIVACY_OUT, STANZA_PRESENCE, e->type, e->to))
-        return HOOK_PASS;
-    return HOOK_STOP;
+    struct privacy_view v = {e->account, l, l ? privacy_list_for(l, from) : NULL};
+    return privacy_allows(&v, PRIVACY_OUT, STANZA_PRESENCE, e->type, e->to) ? HOOK_PASS : HOOK_STOP;
 }
 
 /* --- pushes --- */
@@ -377,6 +382,15 @@ static bool stored(enum store_rc rc, struct privacy_answer *out)
                                     : refuse(out, ERR_UNAVAILABLE, "Database failure");
 }
 
+void privacy_lists_changed(unsigned host, struct jid owner, const struct privacy_lists *was)
+{
+    struct privacy_lists *now = account_find(jid_user(owner), jid_host(owner)) ? privacy_hold(host, owner) : NULL;
+    struct account *a = now ? account_find(jid_user(owner), jid_host(owner)) : NULL;
+    if (a)
+        privacy_took_effect(a, was, now, JID_NULL, NULL);
+    privacy_release(&now);
+}
+
 static bool put_list(unsigned host, struct jid owner, const struct xml_el *el, struct privacy_answer *out) YIELDS;
 static bool put_list(unsigned host, struct jid owner, const struct xml_el *el, struct privacy_answer *out)
 {
@@ -396,8 +410,10 @@ static bool put_list(unsigned host, struct jid owner, const struct xml_el *el, s
     if (ok)
         ok = stored(list.n ? privacy_set(jid_host(owner), jid_user(owner), name, &list, false)
                            : privacy_remove(jid_host(owner), jid_user(owner), name), out);
-    privacy_release(&now);
     privacy_forget(owner);
+    if (ok)
+        privacy_lists_changed(host, owner, now);
+    privacy_release(&now);
     if (ok)
         privacy_push_list(owner, name);
     arena_release(&a);
@@ -411,24 +427,50 @@ static bool put_active(unsigned host, struct jid owner, struct jid session, stru
         return refuse(out, ERR_NOT_ALLOWED, "Only a session has an active list");
     struct privacy_lists *l = privacy_hold(host, owner);
     bool there = l && (!name.p || privacy_find(l, name));
-    if (!l)
-        return refuse(out, ERR_UNAVAILABLE, "Database failure");
-    privacy_release(&l);
-    if (!there)
-        return refuse(out, ERR_NOT_FOUND, not_found);
     struct account *a = account_find(jid_user(owner), jid_host(owner));
-    if (a && session_find(a, jid_res(session)))
+    if (there && a && session_find(a, jid_res(session))) {
+        const struct privacy_list *was = privacy_list_for(l, session);
         active_set(session, name);
-    return true;
+        privacy_took_effect(a, l, l, session, was);
+    }
+    if (!l)
+        refuse(out, ERR_UNAVAILABLE, "Database failure");
+    else if (!there)
+        refuse(out, ERR_NOT_FOUND, not_found);
+    privacy_release(&l);
+    return there;
 }
 
-static bool put_default(struct jid owner, struct str name, struct privacy_answer *out) YIELDS;
-static bool put_default(struct jid owner, struct str name, struct privacy_answer *out)
+/* §2.5: somebody else goes by it. An administrator is nobody's resource. */
+static bool default_in_use(const struct privacy_lists *l, struct jid owner, struct jid session, struct str name)
 {
-    enum store_rc rc = name.p ? privacy_set_default(jid_host(owner), jid_user(owner), name)
-                              : privacy_unset_default(jid_host(owner), jid_user(owner));
+    struct account *a = account_find(jid_user(owner), jid_host(owner));
+    if (!a || !l->by_default || !jid_present(session) || (name.p && str_eq(name, l->default_name)))
+        return false;
+    LIST_EACH(it, &a->sessions) {
+        struct jid other = session_jid(LIST_ENTRY(it, const struct session, link));
+        if (!jid_eq(other, session) && privacy_list_for(l, other) == l->by_default)
+            return true;
+    }
+    return false;
+}
+
+static bool put_default(unsigned host, struct jid owner, struct jid session, struct str name, struct privacy_answer *out) YIELDS;
+static bool put_default(unsigned host, struct jid owner, struct jid session, struct str name, struct privacy_answer *out)
+{
+    struct privacy_lists *l = privacy_hold(host, owner);
+    if (!l)
+        return refuse(out, ERR_UNAVAILABLE, "Database failure");
+    bool ok = !default_in_use(l, owner, session, name) || refuse(out, ERR_CONFLICT, "The default list is in use by another resource");
+    enum store_rc rc = !ok      ? STORE_CONFLICT
+                       : name.p ? privacy_set_default(jid_host(owner), jid_user(owner), name)
+                                : privacy_unset_default(jid_host(owner), jid_user(owner));
     privacy_forget(owner);
-    return stored(!name.p && rc == STORE_NONE ? STORE_OK : rc, out);
+    ok = ok && stored(!name.p && rc == STORE_NONE ? STORE_OK : rc, out);
+    if (ok)
+        privacy_lists_changed(host, owner, l);
+    privacy_release(&l);
+    return ok;
 }
 
 bool privacy_change(unsigned host, struct jid owner, struct jid session, const struct xml_el *query, struct privacy_answer *out)
@@ -443,7 +485,7 @@ bool privacy_change(unsigned host, struct jid owner, struct jid session, const s
     if (el->tok == TOK_active)
         return put_active(host, owner, jid_present(session) ? session : owner, name, out);
     if (el->tok == TOK_default_)
-        return put_default(owner, name, out);
+        return put_default(host, owner, session, name, out);
     return malformed(out, "Missing attribute 'name' in tag <list/> qualified by namespace 'jabber:iq:privacy'");
 }
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "core/account/roster.h"
 #include "core/module/module.h"
 #include "rt/shard.h"
 #include "store/roster.h"
@@ -138,11 +139,16 @@ static bool asks_roster(const struct privacy_lists *l)
     return false;
 }
 
-static enum store_rc read_contacts(struct privacy_lists *l, struct str host, struct str user) YIELDS;
-static enum store_rc read_contacts(struct privacy_lists *l, struct str host, struct str user)
+/* With the roster of the account in memory, where modules tell of their contacts. */
+static enum store_rc read_contacts(struct privacy_lists *l, unsigned host, struct jid owner) YIELDS;
+static enum store_rc read_contacts(struct privacy_lists *l, unsigned host, struct jid owner)
 {
     struct roster r;
-    enum store_rc rc = roster_load(l->arena, host, user, &r);
+    struct account *a = account_pin(host, owner);
+    enum store_rc rc = account_roster_load(a);
+    account_unpin(a);
+    if (rc == STORE_OK)
+        rc = roster_load(l->arena, jid_host(owner), jid_user(owner), &r);
     if (rc != STORE_OK)
         return rc;
     struct privacy_contact *c = ARENA_ARRAY(l->arena, struct privacy_contact, r.n + 1);
@@ -169,7 +175,7 @@ struct privacy_lists *privacy_hold(unsigned host, struct jid owner)
     enum store_rc rc = read_lists(l, jid_host(j), jid_user(j));
     l->needs_roster = rc == STORE_OK && asks_roster(l);
     if (l->needs_roster)
-        rc = read_contacts(l, jid_host(j), jid_user(j));
+        rc = read_contacts(l, host, j);
     const struct options *o = m ? module_options(host, m) : NULL;
     if (rc != STORE_OK)
         privacy_release(&l);
@@ -220,29 +226,43 @@ static bool address_fits(struct str value, struct jid peer)
            memcmp(value.p + host.n + 1, res.p, res.n) == 0;
 }
 
-static bool in_group(const struct privacy_contact *c, struct str group)
+static bool is_in(const struct str *groups, size_t n, struct str group)
 {
-    for (size_t i = 0; c && i < c->n_groups; i++)
-        if (str_eq(c->groups[i], group))
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(groups[i], group))
             return true;
     return false;
 }
 
-static bool subscribed(const struct privacy_contact *c, struct str word)
+/* Also those that modules show her in. */
+static bool in_group(const struct privacy_view *v, struct jid peer, struct str group)
 {
-    int s = c ? c->subscription : ROSTER_NONE;
-    return str_eq(word, S("both"))   ? s == ROSTER_BOTH
-           : str_eq(word, S("to"))   ? s == ROSTER_TO
-           : str_eq(word, S("from")) ? s == ROSTER_FROM
-                                     : s == ROSTER_NONE;
+    const struct privacy_contact *c = contact_of(v->lists, jid_bare(peer));
+    struct contact_look shared;
+    if (c && is_in(c->groups, c->n_groups, group))
+        return true;
+    struct arena *a = arena_new();
+    bool in = account_shared_contact(v->account, a, peer, &shared) && is_in(shared.labels, shared.n_labels, group);
+    arena_release(&a);
+    return in;
 }
 
-static bool peer_fits(const struct privacy_lists *l, const struct privacy_item *i, struct jid peer)
+static bool subscribed(const struct privacy_view *v, struct jid peer, struct str word)
+{
+    const struct privacy_contact *c = contact_of(v->lists, jid_bare(peer));
+    enum roster_subscription own = c ? (enum roster_subscription)c->subscription : ROSTER_NONE;
+    struct contact_look shared;
+    account_shared_contact(v->account, NULL, peer, &shared);
+    bool to = sub_we_see(own) || shared.to, from = sub_sees_us(own) || shared.from;
+    return str_eq(word, str_of(to ? (from ? "both" : "to") : from ? "from" : "none"));
+}
+
+static bool peer_fits(const struct privacy_view *v, const struct privacy_item *i, struct jid peer)
 {
     switch (i->type) {
     case PRIVACY_JID: return address_fits(i->value, peer);
-    case PRIVACY_GROUP: return in_group(contact_of(l, jid_bare(peer)), i->value);
-    case PRIVACY_SUBSCRIPTION: return subscribed(contact_of(l, jid_bare(peer)), i->value);
+    case PRIVACY_GROUP: return in_group(v, peer, i->value);
+    case PRIVACY_SUBSCRIPTION: return subscribed(v, peer, i->value);
     default: return true;
     }
 }
@@ -261,11 +281,10 @@ static bool kind_fits(const struct privacy_item *i, enum privacy_way way, enum s
     return (kind == STANZA_MESSAGE && i->match_message) || (kind == STANZA_IQ && i->match_iq) || (notice && i->match_presence_in);
 }
 
-bool privacy_allows(const struct privacy_lists *l, const struct privacy_list *list, enum privacy_way way, enum stanza_kind kind,
-                    enum stanza_type type, struct jid peer)
+bool privacy_allows(const struct privacy_view *v, enum privacy_way way, enum stanza_kind kind, enum stanza_type type, struct jid peer)
 {
-    for (size_t i = 0; list && i < list->n; i++)
-        if (kind_fits(&list->items[i], way, kind, type) && peer_fits(l, &list->items[i], peer))
-            return list->items[i].allow;
+    for (size_t i = 0; v->list && i < v->list->n; i++)
+        if (kind_fits(&v->list->items[i], way, kind, type) && peer_fits(v, &v->list->items[i], peer))
+            return v->list->items[i].allow;
     return true;
 }

@@ -1,13 +1,14 @@
 """The blocking command (XEP-0191) with reports of spam (XEP-0377)."""
 import pytest
 
+from im import befriend, expect_no_presence, expect_presence, fence
 from xmppstream import error_of, local, q, until
 
 B = "{urn:xmpp:blocking}"
 
 
 def configure(config):
-    config["modules"].update(mod_privacy={}, mod_blocking={})
+    config["modules"].update(mod_privacy={}, mod_blocking={}, mod_roster={}, mod_shared_roster={})
 
 
 @pytest.fixture
@@ -55,6 +56,43 @@ def test_block_and_unblock(server, streams, pair):
     one.expect_message("in again")
     ask(one, "unblock")
     assert pushed(one, "unblock") == [] and blocked(one) == []
+
+
+@pytest.mark.parametrize("what", ["account", "resource", "domain"])
+def test_contacts_see_it_leave_and_come_back(pair, what):
+    """§3.3, §3.5, whatever form the address has (§3.6)."""
+    one, two = pair
+    befriend(one, two)
+    blocked_ = {"account": two.bare, "resource": two.jid, "domain": "localhost"}[what]
+    ask(one, "block", blocked_)
+    expect_presence(two, one.jid, "unavailable")
+    if what != "resource":
+        expect_presence(one, two.bare, "unavailable")
+    one.presence("<show>away</show>")
+    ask(one, "unblock", blocked_)
+    assert [e.findtext(q("client", "show")) for e in (expect_presence(two, one.jid),)] == ["away"]
+
+
+def test_strangers_are_told_nothing(pair):
+    """§3.3: only whom the account's presence is for."""
+    one, two = pair
+    ask(one, "block", two.bare)
+    ask(one, "unblock", two.bare)
+    expect_no_presence(one, two)
+
+
+def test_shared_contacts_see_it_too(server, streams, pair):
+    """§3.3: a subscription that a shared group gives is one."""
+    one, two = pair
+    server.api("srg_create", group="crew", host="localhost", label="Crew", description="", display=["crew"])
+    for s in (one, two):
+        server.api("srg_user_add", user=s.bare.partition("@")[0], host="localhost", group="crew", grouphost="localhost")
+    for s in (one, two):
+        s.iq("<query xmlns='jabber:iq:roster'/>")
+        s.presence()
+    fence(one, two)
+    ask(one, "block", two.bare)
+    expect_presence(two, one.jid, "unavailable")
 
 
 def test_block_twice(pair):

@@ -1,6 +1,7 @@
 """Privacy lists (XEP-0016): their management, and what they let through."""
 import pytest
 
+from im import befriend, drain, expect_no_presence, expect_presence, roster
 from xmppstream import error_of, local, q, text_of_error
 
 P = "{jabber:iq:privacy}"
@@ -8,7 +9,7 @@ QUERY = "<query xmlns='jabber:iq:privacy'>{}</query>"
 
 
 def configure(config):
-    config["modules"].update(mod_privacy={})
+    config["modules"].update(mod_privacy={}, mod_roster={}, mod_shared_roster={})
 
 
 @pytest.fixture
@@ -257,3 +258,118 @@ def test_an_active_list_counts_for_what_goes_to_the_bare_address(server, streams
     two.message(one.bare, "both")
     one.expect_message("both")
     other.expect_message("both")
+
+
+def test_the_default_list_of_other_sessions_stays(server, streams, pair):
+    """§2.5: neither another one nor none, as long as somebody else goes by it."""
+    one, _ = pair
+    put(one, "a", item("allow"))
+    put(one, "b", item("allow"))
+    change(one, "<default name='a'/>")
+    other = streams(server.login(one.bare.partition("@")[0], "other"))
+    for inner in ("<default name='b'/>", "<default/>"):
+        assert error_of(one.iq(QUERY.format(inner), type_="set")) == ("cancel", "conflict")
+    change(one, "<default name='a'/>")
+    change(other, "<active name='b'/>")
+    change(one, "<default name='b'/>")
+    assert names(one)[1] == ("default", "b")
+
+
+# --- presence when lists change ---
+
+@pytest.fixture
+def friends(pair):
+    befriend(*pair)
+    return pair
+
+
+APPLY = [("<default name='a'/>", "<default/>"), ("<active name='a'/>", "<active/>")]
+
+
+@pytest.mark.parametrize("on, off", APPLY)
+@pytest.mark.parametrize("kind", ["<presence-out/>", ""])
+def test_who_is_shut_out_sees_it_leave(friends, kind, on, off):
+    """§2.11: unavailable presence, for whoever had a right to see it; and it is back afterwards."""
+    one, two = friends
+    put(one, "a", item("deny", 1, "jid", two.bare, kind))
+    change(one, on)
+    expect_presence(two, one.jid, "unavailable")
+    one.presence("<show>away</show>")
+    expect_no_presence(one, two) if kind else two.expect_nothing()
+    change(one, off)
+    assert expect_presence(two, one.jid).findtext(q("client", "show")) == "away"
+
+
+@pytest.mark.parametrize("on, off", APPLY)
+def test_who_is_not_looked_at_is_gone(friends, on, off):
+    """§2.10: the client sees her leave, and learns how she is when it looks again."""
+    one, two = friends
+    put(one, "a", item("deny", 1, "jid", two.bare, "<presence-in/>"))
+    change(one, on)
+    expect_presence(one, two.bare, "unavailable")
+    two.presence("<show>dnd</show>")
+    expect_no_presence(two, one)
+    change(one, off)
+    assert expect_presence(one, two.jid).findtext(q("client", "show")) == "dnd"
+
+
+def test_an_edit_of_the_list_in_force_counts_at_once(server, streams, friends):
+    """§2.2: also for the other sessions that go by it, and not for those with a list of their own."""
+    one, two = friends
+    name = one.bare.partition("@")[0]
+    other, own = (streams(server.login(name, r, presence=True)) for r in ("other", "own"))
+    put(one, "open", item("allow"))
+    put(one, "a", item("deny", 1, "jid", "x@example.org"))
+    change(one, "<default name='a'/>")
+    change(own, "<active name='open'/>")
+    drain(two, own)
+    put(one, "a", item("deny", 1, "jid", two.bare, "<presence-out/>"))
+    for s in (one, other):
+        expect_presence(two, s.jid, "unavailable")
+    expect_no_presence(own, two)
+
+
+def test_strangers_see_nothing_of_it(pair):
+    one, two = pair
+    put(one, "a", item("deny", 1))
+    change(one, "<default name='a'/>")
+    change(one, "<default/>")
+    expect_no_presence(one, two)
+
+
+def test_many_items_and_contacts(server, streams):
+    """Looked at piece by piece: others are served meanwhile, and nobody is left out."""
+    one, two = (streams(server.login(presence=True)) for _ in range(2))
+    befriend(one, two)
+    many = "".join(item("deny", i + 1, "jid", f"u{i}@example.org") for i in range(3000)) + item("deny", 3001, "jid", two.bare)
+    name = one.bare.partition("@")[0]
+    for i in range(100):
+        server.api("add_rosteritem", localuser=name, localhost="localhost", user=f"c{i}", host="example.org", nick="", groups=[],
+                   subs="both")
+    put(one, "a", many)
+    change(one, "<default name='a'/>")
+    expect_presence(two, one.jid, "unavailable")
+
+
+# --- contacts that modules add ---
+
+def test_shared_contacts_have_their_subscription_and_groups(server, streams, pair):
+    """§2.1: somebody of a shared group is no stranger, and in that group."""
+    one, two = pair
+    third = streams(server.login(presence=True))
+    server.api("srg_create", group="team", host="localhost", label="Team", description="", display=["team"])
+    for s in (one, two):
+        server.api("srg_user_add", user=s.bare.partition("@")[0], host="localhost", group="team", grouphost="localhost")
+    assert two.bare in roster(one)
+    put(one, "a", item("deny", 1, "subscription", "none", "<message/>"))
+    change(one, "<active name='a'/>")
+    two.message(one.jid, "of the team")
+    one.expect_message("of the team")
+    third.message(one.jid, "a stranger")
+    bounced(third)
+    put(one, "a", item("deny", 1, "group", "Team", "<message/>"))
+    two.message(one.jid, "of the team")
+    bounced(two)
+    third.message(one.jid, "a stranger")
+    one.expect_message("a stranger")
+    change(one, "<active/>")

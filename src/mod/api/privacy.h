@@ -48,9 +48,24 @@ void privacy_release(struct privacy_lists **l);
 void privacy_forget(struct jid owner);
 void privacy_forget_all(void);
 const struct privacy_named *privacy_find(const struct privacy_lists *l, struct str name);
+
+/* A list of an account, NULL: none, and what it may ask about. Borrows. */
+struct privacy_view {
+    const struct account *account;
+    const struct privacy_lists *lists;
+    const struct privacy_list *list;
+};
 /* May a stanza of that kind and type pass between the owner and the peer? (§2.2) */
-bool privacy_allows(const struct privacy_lists *l, const struct privacy_list *list, enum privacy_way way, enum stanza_kind kind,
-                    enum stanza_type type, struct jid peer);
+bool privacy_allows(const struct privacy_view *v, enum privacy_way way, enum stanza_kind kind, enum stanza_type type, struct jid peer);
+
+/* --- mod/privacy_effect.c --- */
+
+/*
+ * Presence goes out, and comes, to whom a change of lists makes a difference. only: the one session whose list has changed, from
+ * only_was; JID_NULL: all of them. What the lists are made of stays held.
+ */
+void privacy_took_effect(struct account *a, const struct privacy_lists *was, const struct privacy_lists *now, struct jid only,
+                         const struct privacy_list *only_was) YIELDS;
 
 /* --- mod_privacy.c --- */
 
@@ -63,6 +78,10 @@ struct privacy_answer {
 /* <query xmlns='jabber:iq:privacy'/> of an IQ set; session absent: by an administrator. false: refused. */
 bool privacy_change(unsigned host, struct jid owner, struct jid session, const struct xml_el *query,
                     struct privacy_answer *out) YIELDS;
+/* The list that counts for a session, or for the account when it has no say (§2.2). */
+const struct privacy_list *privacy_list_for(const struct privacy_lists *l, struct jid session);
+/* After they were forgotten: presence is put right for all sessions. was: as they were before, held. */
+void privacy_lists_changed(unsigned host, struct jid owner, const struct privacy_lists *was) YIELDS;
 /* An IQ set to all sessions of the account with this child, which is copied (§2.6). */
 void privacy_push(struct jid owner, const struct xml_el *child);
 /* <query><list name=''/></query> of a push. */
