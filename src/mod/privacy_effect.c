@@ -1,7 +1,7 @@
 /*
  * What a change of lists means for presence at once: contacts that may not see a session any more see it leave, those that may
- * again see it come, and the client sees the same of them (XEP-0016 §2.11, §2.12, XEP-0191 §3.3, §3.5). On the account's home shard;
- * suspends, so that many contacts and many items do not hold the loop.
+ * again see it come, and the client sees the same of them (XEP-0016 §2.11, §2.12, XEP-0191 §3.3, §3.5). On the account's home
+ * shard; suspends, so that many contacts and many items do not hold the loop.
  */
 #include "core/account/roster.h"
 #include "core/module/module.h"
@@ -83,8 +83,8 @@ struct change {
     bool was, is;
 };
 
-static struct change change_of(struct effect *e, const struct privacy_view *was, const struct privacy_view *now, enum privacy_way way,
-                               struct jid who)
+static struct change change_of(struct effect *e, const struct privacy_view *was, const struct privacy_view *now,
+                               enum privacy_way way, struct jid who)
 {
     e->looked += (was->list ? was->list->n : 0) + (now->list ? now->list->n : 0) + 1;
     return (struct change){privacy_allows(was, way, STANZA_PRESENCE, ST_AVAILABLE, who),

@@ -281,7 +281,8 @@ static bool kind_fits(const struct privacy_item *i, enum privacy_way way, enum s
     return (kind == STANZA_MESSAGE && i->match_message) || (kind == STANZA_IQ && i->match_iq) || (notice && i->match_presence_in);
 }
 
-bool privacy_allows(const struct privacy_view *v, enum privacy_way way, enum stanza_kind kind, enum stanza_type type, struct jid peer)
+bool privacy_allows(const struct privacy_view *v, enum privacy_way way, enum stanza_kind kind, enum stanza_type type,
+                    struct jid peer)
 {
     for (size_t i = 0; v->list && i < v->list->n; i++)
         if (kind_fits(&v->list->items[i], way, kind, type) && peer_fits(v, &v->list->items[i], peer))
