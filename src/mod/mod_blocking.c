@@ -5,6 +5,7 @@
 #include "mod/api/privacy.h"
 
 #include "base/log.h"
+#include "core/account/turn.h"
 #include "core/module/module.h"
 
 #define LIST_NAME "Blocked contacts" /* COMPAT(ejabberd): made when there is no default list */
@@ -210,16 +211,27 @@ static void list_blocked(struct iq *iq)
     iq_result(iq, r);
 }
 
+/* Two devices that block at once both mean what they say. */
+static void change(struct iq *iq) YIELDS;
+static void change(struct iq *iq)
+{
+    struct account_turn turn;
+    account_turn_begin(&turn, TURN_PRIVACY, jid_to_bare(iq->stanza->to));
+    if (iq->child->tok == TOK_block)
+        block(iq);
+    else
+        unblock(iq);
+    account_turn_end(&turn);
+}
+
 static void on_iq(struct iq *iq) YIELDS;
 static void on_iq(struct iq *iq)
 {
     if (refused(iq))
         return;
     bool set = iq->stanza->type == ST_SET;
-    if (set && iq->child->tok == TOK_block)
-        block(iq);
-    else if (set && iq->child->tok == TOK_unblock)
-        unblock(iq);
+    if (set && (iq->child->tok == TOK_block || iq->child->tok == TOK_unblock))
+        change(iq);
     else if (!set && iq->child->tok == TOK_blocklist)
         list_blocked(iq);
     else

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "core/account/turn.h"
 #include "core/module/module.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
@@ -473,7 +474,9 @@ static bool put_default(unsigned host, struct jid owner, struct jid session, str
     return ok;
 }
 
-bool privacy_change(unsigned host, struct jid owner, struct jid session, const struct xml_el *query, struct privacy_answer *out)
+static bool change(unsigned host, struct jid owner, struct jid session, const struct xml_el *query,
+                   struct privacy_answer *out) YIELDS;
+static bool change(unsigned host, struct jid owner, struct jid session, const struct xml_el *query, struct privacy_answer *out)
 {
     const struct xml_el *el = xml_first(query);
     *out = (struct privacy_answer){0};
@@ -487,6 +490,15 @@ bool privacy_change(unsigned host, struct jid owner, struct jid session, const s
     if (el->tok == TOK_default_)
         return put_default(host, owner, session, name, out);
     return malformed(out, "Missing attribute 'name' in tag <list/> qualified by namespace 'jabber:iq:privacy'");
+}
+
+bool privacy_change(unsigned host, struct jid owner, struct jid session, const struct xml_el *query, struct privacy_answer *out)
+{
+    struct account_turn turn; /* mod_blocking writes whole lists */
+    account_turn_begin(&turn, TURN_PRIVACY, owner);
+    bool done = change(host, owner, session, query, out);
+    account_turn_end(&turn);
+    return done;
 }
 
 /* --- reading --- */

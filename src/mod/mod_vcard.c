@@ -6,6 +6,7 @@
 #include "mod/api/vcard.h"
 
 #include "base/base64.h"
+#include "core/account/turn.h"
 #include "core/module/module.h"
 #include "xml/stream.h"
 #include "xml/writer.h"
@@ -122,7 +123,12 @@ static void change(struct iq *iq)
         iq_error(iq, ERR_BAD_REQUEST, "Bad value of cdata in tag <BINVAL/> qualified by namespace 'vcard-temp'");
         return;
     }
-    if (vcard_save(iq->host, jid_to_bare(iq->stanza->to), iq->child) == STORE_OK)
+    struct account_turn turn; /* a command that has read the old one writes before this, or reads the new one */
+    struct jid owner = jid_to_bare(iq->stanza->to);
+    account_turn_begin(&turn, TURN_VCARD, owner);
+    enum store_rc rc = vcard_save(iq->host, owner, iq->child);
+    account_turn_end(&turn);
+    if (rc == STORE_OK)
         iq_result_empty(iq);
     else
         iq_error(iq, ERR_UNAVAILABLE, "Database failure");

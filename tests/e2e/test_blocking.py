@@ -158,3 +158,17 @@ def test_disco(pair):
     info = pair[0].iq("<query xmlns='http://jabber.org/protocol/disco#info'/>", to="localhost")
     features = [f.get("var") for f in info.iter("{http://jabber.org/protocol/disco#info}feature")]
     assert {"urn:xmpp:blocking", "urn:xmpp:reporting:1"} <= set(features)
+
+
+def test_devices_that_block_at_once(server, streams):
+    """§3.3: each one's result says that it is done, so that none may undo another's; and unblocking takes out its own only."""
+    user = server.register()
+    devices = [streams(server.login(user, f"r{i}", presence=True)) for i in range(8)]
+    want = set()
+    for what, sign in (("block", "a"), ("block", "b"), ("unblock", "a")):
+        for i, s in enumerate(devices):
+            s.send(f"<iq type='set' id='{what}{sign}'><{what} xmlns='urn:xmpp:blocking'><item jid='{sign}{i}@x.test'/></{what}></iq>")
+            (want.add if what == "block" else want.discard)(f"{sign}{i}@x.test")
+        for s in devices:
+            assert s.expect_id(f"{what}{sign}").get("type") == "result"
+    assert set(blocked(devices[0])) == want and len(want) == 8

@@ -1,5 +1,6 @@
 """vCards (XEP-0054) and the digest of their photo in presence (XEP-0153)."""
 import base64
+import concurrent.futures
 import hashlib
 
 import pytest
@@ -134,3 +135,22 @@ def test_unregistering_takes_it_along(server):
     server.api("register", user=name, host="localhost", password="x")
     status, _ = server.api_raw("get_vcard", f'{{"user": "{name}", "host": "localhost", "name": "FN"}}')
     assert status == 400
+
+
+def test_changes_at_once_are_not_lost(server, streams):
+    """Commands read, change and write the whole vCard: neither another's field nor what a client has stored may go under."""
+    name = server.register()
+    fields = [f"X-{i}" for i in range(24)]
+
+    def put(field):
+        return server.api("set_vcard", user=name, host="localhost", name=field, content=field)
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        assert set(pool.map(put, fields)) == {0}
+    assert [server.api("get_vcard", user=name, host="localhost", name=f) for f in fields] == fields
+    client = streams(server.login(name))
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        for i in range(10):
+            client.send(f"<iq type='set' id='s{i}'>{vcard(more=f'<FN>{i}</FN>')}</iq>")
+            done = pool.map(put, fields)
+            assert client.expect_id(f"s{i}").get("type") == "result" and set(done) == {0}
+            assert server.api("get_vcard", user=name, host="localhost", name="FN") == str(i)

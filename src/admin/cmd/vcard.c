@@ -1,6 +1,7 @@
 /* Commands of the tag vcard: fields of the vCard of an account (XEP-0054), which is kept at the account's home. */
 #include "admin/command.h"
 
+#include "core/account/turn.h"
 #include "core/config/config.h"
 #include "mod/api/vcard.h"
 #include "xml/writer.h"
@@ -194,44 +195,13 @@ static void put_texts(struct arena *a, struct xml_el *parent, struct str name, c
         xml_append_text(a, add_child(a, parent, name), dataform_clean(a, texts[i]));
 }
 
+/* What is to be written: texts of a field, or of a part of one. */
 struct change {
-    const struct vhost *host;
-    struct jid owner;
-    struct xml_el *vcard;
+    struct str name, part; /* part absent: of the field itself */
+    const struct str *texts;
+    size_t n;
+    bool anew; /* nothing else is kept */
 };
-
-static int change_begin(struct cmd_call *c, struct change *ch, bool anew) YIELDS;
-static int change_begin(struct cmd_call *c, struct change *ch, bool anew)
-{
-    struct str host, user;
-    struct error err = ERROR_INIT;
-    ch->host = served(c, &host);
-    if (!ch->host)
-        return cmd_fail(c, ERR_INTERNAL, "host %.*s is not served", STR_ARG(arg_str(c, "host")));
-    if (!arg_user(c, "user", &user))
-        return refuse(c, "badarg");
-    ch->owner = jid_join(c->arena, user, host, STR_NULL);
-    enum store_rc rc = anew ? STORE_NONE : vcard_load(c->arena, host, user, &ch->vcard);
-    if (rc == STORE_NONE)
-        ch->vcard = xml_new(c->arena, TOK_vCard, TOK_NS_VCARD);
-    else if (rc != STORE_OK) {
-        store_error(rc, "vCard", &err);
-        return cmd_fail_error(c, &err);
-    }
-    ch->host = config_host(config_current(), host); /* the store was waited for */
-    return ch->host ? 0 : cmd_fail(c, ERR_INTERNAL, "host %.*s is not served any more", STR_ARG(host));
-}
-
-static int change_end(struct cmd_call *c, struct change *ch) YIELDS;
-static int change_end(struct cmd_call *c, struct change *ch)
-{
-    struct error err = ERROR_INIT;
-    enum store_rc rc = vcard_save(ch->host->index, ch->owner, ch->vcard);
-    if (rc == STORE_OK)
-        return 0;
-    store_error(rc, "vCard", &err);
-    return cmd_fail_error(c, &err);
-}
 
 static int bad_name(struct cmd_call *c, const char *arg)
 {
@@ -245,44 +215,75 @@ static int bad_text(struct cmd_call *c, const char *arg)
     return cmd_fail(c, ERR_INTERNAL, "%s: the text has characters that XML does not allow", arg);
 }
 
+static int check(struct cmd_call *c, const struct change *ch, const char *texts_arg)
+{
+    if (!ch->anew && !name_ok(ch->name))
+        return bad_name(c, "name");
+    if (ch->part.p && !name_ok(ch->part))
+        return bad_name(c, "subname");
+    for (size_t i = 0; i < ch->n; i++)
+        if (!xml_text_ok(ch->texts[i]))
+            return bad_text(c, texts_arg);
+    return 0;
+}
+
+static void put(struct arena *a, struct xml_el *vcard, const struct change *ch)
+{
+    bool number = ch->part.p && is_telephone(ch->name);
+    struct xml_el *parent = ch->part.p ? field_of(a, vcard, ch->name, ch->part) : vcard;
+    put_texts(a, parent, number ? S("NUMBER") : ch->part.p ? ch->part : ch->name, ch->texts, ch->n);
+}
+
+/* In turn: of two changes at once none may undo the other. */
+static enum store_rc rewrite(struct cmd_call *c, struct jid owner, const struct change *ch) YIELDS;
+static enum store_rc rewrite(struct cmd_call *c, struct jid owner, const struct change *ch)
+{
+    struct account_turn turn;
+    struct xml_el *vcard = NULL;
+    account_turn_begin(&turn, TURN_VCARD, owner);
+    enum store_rc rc = ch->anew ? STORE_NONE : vcard_load(c->arena, jid_host(owner), jid_user(owner), &vcard);
+    const struct vhost *h = config_host(config_current(), jid_host(owner)); /* the store was waited for */
+    if (rc == STORE_NONE)
+        vcard = xml_new(c->arena, TOK_vCard, TOK_NS_VCARD);
+    if (rc == STORE_NONE || rc == STORE_OK) {
+        put(c->arena, vcard, ch);
+        rc = h ? vcard_save(h->index, owner, vcard) : STORE_UNAVAILABLE;
+    }
+    account_turn_end(&turn);
+    return rc;
+}
+
+static int change(struct cmd_call *c, const struct change *ch, const char *texts_arg) YIELDS;
+static int change(struct cmd_call *c, const struct change *ch, const char *texts_arg)
+{
+    struct str host, user;
+    struct error err = ERROR_INIT;
+    if (!served(c, &host))
+        return cmd_fail(c, ERR_INTERNAL, "host %.*s is not served", STR_ARG(arg_str(c, "host")));
+    if (!arg_user(c, "user", &user))
+        return refuse(c, "badarg");
+    if (check(c, ch, texts_arg) < 0)
+        return -1;
+    enum store_rc rc = rewrite(c, jid_join(c->arena, user, host, STR_NULL), ch);
+    if (rc == STORE_OK)
+        return 0;
+    store_error(rc, "vCard", &err);
+    return cmd_fail_error(c, &err);
+}
+
 static int set_vcard(struct cmd_call *c) YIELDS;
 static int set_vcard(struct cmd_call *c)
 {
-    struct change ch;
-    struct str name = arg_str(c, "name"), text = arg_str(c, "content");
-    if (change_begin(c, &ch, false) < 0)
-        return -1;
-    if (!name_ok(name))
-        return bad_name(c, "name");
-    if (!xml_text_ok(text))
-        return bad_text(c, "content");
-    put_texts(c->arena, ch.vcard, name, &text, 1);
-    return change_end(c, &ch);
-}
-
-static int set_parts(struct cmd_call *c, const struct str *texts, size_t n) YIELDS;
-static int set_parts(struct cmd_call *c, const struct str *texts, size_t n)
-{
-    struct change ch;
-    struct str name = arg_str(c, "name"), part = arg_str(c, "subname");
-    if (change_begin(c, &ch, false) < 0)
-        return -1;
-    if (!name_ok(name))
-        return bad_name(c, "name");
-    if (!name_ok(part))
-        return bad_name(c, "subname");
-    for (size_t i = 0; i < n; i++)
-        if (!xml_text_ok(texts[i]))
-            return bad_text(c, "content");
-    put_texts(c->arena, field_of(c->arena, ch.vcard, name, part), is_telephone(name) ? S("NUMBER") : part, texts, n);
-    return change_end(c, &ch);
+    struct str text = arg_str(c, "content");
+    return change(c, &(struct change){.name = arg_str(c, "name"), .texts = &text, .n = 1}, "content");
 }
 
 static int set_vcard2(struct cmd_call *c) YIELDS;
 static int set_vcard2(struct cmd_call *c)
 {
     struct str text = arg_str(c, "content");
-    return set_parts(c, &text, 1);
+    struct change ch = {.name = arg_str(c, "name"), .part = arg_str(c, "subname"), .texts = &text, .n = 1};
+    return change(c, &ch, "content");
 }
 
 static int set_vcard2_multi(struct cmd_call *c) YIELDS;
@@ -294,20 +295,15 @@ static int set_vcard2_multi(struct cmd_call *c)
         return cmd_fail(c, ERR_INTERNAL, "contents is empty");
     for (size_t i = 0; i < list->n; i++)
         texts[i] = list->items[i].s;
-    return set_parts(c, texts, list->n);
+    struct change ch = {.name = arg_str(c, "name"), .part = arg_str(c, "subname"), .texts = texts, .n = list->n};
+    return change(c, &ch, "contents");
 }
 
 static int set_nickname(struct cmd_call *c) YIELDS;
 static int set_nickname(struct cmd_call *c)
 {
-    struct change ch;
     struct str nick = arg_str(c, "nickname");
-    if (change_begin(c, &ch, true) < 0)
-        return -1;
-    if (!xml_text_ok(nick))
-        return bad_text(c, "nickname");
-    put_texts(c->arena, ch.vcard, S("NICKNAME"), &nick, 1);
-    return change_end(c, &ch);
+    return change(c, &(struct change){.name = S("NICKNAME"), .texts = &nick, .n = 1, .anew = true}, "nickname");
 }
 
 ADMIN_CMD(set_vcard) = {

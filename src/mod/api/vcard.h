@@ -16,7 +16,7 @@ struct xml_el *vcard_child(const struct xml_el *el, struct str name);
 enum store_rc vcard_load(struct arena *a, struct str host, struct str user, struct xml_el **out) YIELDS;
 /*
  * Replaces it and the fields people search by; the presence of the account's sessions is sent again when there is another photo
- * (mod_vcard_xupdate).
+ * (mod_vcard_xupdate). In turn (core/account/turn.h), which is the caller's to take.
  */
 enum store_rc vcard_save(unsigned host, struct jid owner, const struct xml_el *vcard) YIELDS;
 
