@@ -32,6 +32,14 @@ static void answer(struct cmd_call *c, struct xml_el *el)
     buf_deinit(&text);
 }
 
+/* Nothing stored: would the empty element in the answer be XML? */
+static bool sayable(struct arena *a, const struct xml_el *el)
+{
+    const char *why;
+    const struct xml_el *same = xml_parse(a, arena_printf(a, "<%.*s/>", STR_ARG(el->name)), TOK_NONE, &why);
+    return same && str_eq(same->name, el->name);
+}
+
 /* An unserved host has nothing, not even what was asked for, COMPAT(ejabberd). */
 static int private_get_(struct cmd_call *c) YIELDS;
 static int private_get_(struct cmd_call *c)
@@ -47,7 +55,11 @@ static int private_get_(struct cmd_call *c)
         rc = private_load(c->arena, host, user, wanted, &el);
     if (rc != STORE_OK)
         return store_failed(c, rc);
-    answer(c, el ? el : wanted);
+    if (!el)
+        el = wanted;
+    if (!xml_text_ok(arg_str(c, "ns")) || !sayable(c->arena, el))
+        return cmd_fail(c, ERR_BAD_ARGUMENT, "element, ns: XML has no element of that name and namespace");
+    answer(c, el);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/account/subscribe.h"
 #include "core/config/config.h"
+#include "xml/writer.h"
 
 #include <stdlib.h>
 
@@ -71,13 +72,18 @@ static struct str *group_list(struct cmd_call *c, size_t *n_out)
 
 static bool fits(struct cmd_call *c, const struct roster_item *i)
 {
-    bool ok = i->nick.n <= ROSTER_TEXT_MAX && i->n_groups <= ROSTER_GROUPS_MAX;
-    for (size_t g = 0; ok && g < i->n_groups; g++)
-        ok = i->groups[g].n <= ROSTER_TEXT_MAX;
-    if (ok)
+    bool ok = i->nick.n <= ROSTER_TEXT_MAX && i->n_groups <= ROSTER_GROUPS_MAX, sayable = xml_text_ok(i->nick);
+    for (size_t g = 0; g < i->n_groups && g < ROSTER_GROUPS_MAX; g++) {
+        ok = ok && i->groups[g].n <= ROSTER_TEXT_MAX;
+        sayable = sayable && xml_text_ok(i->groups[g]);
+    }
+    if (ok && sayable)
         return true;
     cmd_code(c, false);
-    cmd_reason(c, "at most %d groups, and %d bytes for the nick and each of them", ROSTER_GROUPS_MAX, ROSTER_TEXT_MAX);
+    if (ok)
+        cmd_reason(c, "the nick or a group has characters that XML does not allow");
+    else
+        cmd_reason(c, "at most %d groups, and %d bytes for the nick and each of them", ROSTER_GROUPS_MAX, ROSTER_TEXT_MAX);
     return false;
 }
 

@@ -12,6 +12,7 @@
 #include "rt/mailbox.h"
 #include "rt/pool.h"
 #include "rt/shard.h"
+#include "xml/writer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -483,6 +484,12 @@ static int push_alltoall(struct cmd_call *c)
         cmd_reason(c, "the host is not served: nobody has an account there");
         return 0; /* COMPAT(ejabberd): all of nobody were told */
     }
+    struct str group = arg_str(c, "group");
+    if (group.n > ROSTER_TEXT_MAX || !xml_text_ok(group)) {
+        cmd_code(c, false);
+        cmd_reason(c, "group: at most %d bytes of characters that XML allows", ROSTER_TEXT_MAX);
+        return 0;
+    }
     struct contacts l = {.arena = arena_new()};
     int rc = all_accounts(c, &l, arena_str(l.arena, host));
     for (size_t i = 0; rc == 0 && i < l.n; i++)
@@ -544,30 +551,42 @@ static int wrong(struct reading *r, const struct term *t)
                    t->line);
 }
 
-static struct str *split_groups(struct arena *a, struct str text, size_t *n_out)
+static int read_groups(struct reading *r, const struct term *t, struct str **out, size_t *n_out)
 {
-    struct str *groups = ARENA_ARRAY(a, struct str, ROSTER_GROUPS_MAX), part;
-    *n_out = 0;
-    while (*n_out < ROSTER_GROUPS_MAX && str_split(&text, ';', &part))
-        if (part.n)
-            groups[(*n_out)++] = part;
-    return groups;
+    struct str *groups = ARENA_ARRAY(r->arena, struct str, ROSTER_GROUPS_MAX), text = t->text, part;
+    size_t n = 0;
+    while (str_split(&text, ';', &part)) {
+        if (!part.n)
+            continue;
+        if (n == ROSTER_GROUPS_MAX || part.n > ROSTER_TEXT_MAX)
+            return err_set(&r->err, ERR_BAD_ARGUMENT, "%s: line %u: at most %d groups of %d bytes", r->path, t->line,
+                           ROSTER_GROUPS_MAX, ROSTER_TEXT_MAX);
+        groups[n++] = part;
+    }
+    *out = groups;
+    *n_out = n;
+    return 0;
 }
 
 static int read_entry(struct reading *r, const struct term *t)
 {
     struct jid who;
-    size_t n;
+    struct str *groups = NULL;
+    size_t n = 0;
     if (t->kind != TERM_TUPLE || t->n != 4)
         return wrong(r, t);
     for (size_t i = 0; i < 4; i++)
-        if (!is_text(t->items[i]) || t->items[i]->text.n > ROSTER_TEXT_MAX)
+        if (!is_text(t->items[i]))
             return wrong(r, t);
+        else if (!xml_text_ok(t->items[i]->text) || (i == 3 && t->items[i]->text.n > ROSTER_TEXT_MAX))
+            return err_set(&r->err, ERR_BAD_ARGUMENT, "%s: line %u: a text is too long, or has characters that XML does not allow",
+                           r->path, t->line);
     struct str user, host;
     if (!jid_nodeprep(r->arena, t->items[0]->text, &user) || !jid_nameprep(r->arena, t->items[1]->text, &host) ||
         !jid_make(r->arena, user, host, STR_NULL, &who))
         return err_set(&r->err, ERR_BAD_ARGUMENT, "%s: line %u: no address", r->path, t->line);
-    struct str *groups = split_groups(r->arena, t->items[2]->text, &n);
+    if (read_groups(r, t->items[2], &groups, &n) < 0)
+        return -1;
     add_one(r->out, who, t->items[3]->text, groups, n);
     return 0;
 }
@@ -596,7 +615,10 @@ static void read_on_pool(void *arg, void *thread_state)
 static int read_contacts(struct cmd_call *c, struct contacts *out) YIELDS;
 static int read_contacts(struct cmd_call *c, struct contacts *out)
 {
-    struct reading r = {.arena = out->arena, .path = arena_cstr(out->arena, arg_str(c, "file")), .out = out, .err = ERROR_INIT};
+    struct str file = arg_str(c, "file");
+    if (str_find(file, '\0') >= 0)
+        return cmd_fail_as(c, ERR_INTERNAL, FAIL_CRASH, QUOTE_NONE, "error", "file: no path has a NUL in it");
+    struct reading r = {.arena = out->arena, .path = arena_cstr(out->arena, file), .out = out, .err = ERROR_INIT};
     pool_run(pool_general(), read_on_pool, &r);
     return r.err.code == ERR_NONE ? 0 : cmd_fail_as(c, ERR_INTERNAL, FAIL_CRASH, QUOTE_NONE, "error", "%s", r.err.text);
 }

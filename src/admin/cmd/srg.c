@@ -4,9 +4,11 @@
  */
 #include "admin/command.h"
 
+#include "core/account/roster.h"
 #include "core/config/config.h"
 #include "mod/api/shared_roster.h"
 #include "store/srg.h"
+#include "xml/writer.h"
 #include "xmpp/jid.h"
 
 #define GROUP T_BINARY("group", "Identifier of the group")
@@ -65,7 +67,7 @@ static int change_run(struct cmd_call *c, struct change *x, enum store_rc (*edit
     if (shared_roster_edit(x->host, edit, x, x->arena, &rc, &err) != 0)
         return cmd_fail_error(c, &err);
     if (rc == STORE_REFUSED)
-        return cmd_fail(c, ERR_BAD_ARGUMENT, "group: the empty text is no identifier");
+        return cmd_fail(c, ERR_BAD_ARGUMENT, "group: \"%.*s\" is no identifier", STR_ARG(x->group));
     return rc == STORE_OK || rc == STORE_NONE || rc == STORE_CONFLICT ? 0 : store_failed(c, rc);
 }
 
@@ -202,6 +204,28 @@ static int check_name(struct cmd_call *c, const char *name)
                        STR_ARG(arg_str(c, name)));
 }
 
+/* Clients see it as a group of their rosters: what add_rosteritem says of those holds here too. */
+static bool is_label(struct str text)
+{
+    return text.n <= ROSTER_TEXT_MAX && xml_text_ok(text);
+}
+
+static int no_label(struct cmd_call *c)
+{
+    cmd_code(c, false);
+    cmd_reason(c, "label: at most %d bytes of characters that XML allows", ROSTER_TEXT_MAX);
+    return 0;
+}
+
+/* A group without a label is seen under its identifier. */
+static int check_identifier(struct cmd_call *c)
+{
+    struct str group = arg_str(c, "group");
+    if (group.n && is_label(group))
+        return 0;
+    return cmd_fail(c, ERR_BAD_ARGUMENT, "group: \"%.*s\" is no identifier", STR_ARG(group));
+}
+
 static int create_group(struct cmd_call *c) YIELDS;
 static int create_group(struct cmd_call *c)
 {
@@ -209,6 +233,8 @@ static int create_group(struct cmd_call *c)
     struct str host;
     if (served(c, "host", &host) != 0 || check_name(c, "group") != 0)
         return -1;
+    if (!is_label(arg_str(c, "label")))
+        return no_label(c);
     struct change *x = change_new(c, host);
     x->list = ARENA_ARRAY(x->arena, struct str, display->n + 1);
     for (size_t i = 0; i < display->n; i++)
@@ -410,6 +436,8 @@ static int set_info(struct cmd_call *c)
     struct str host, key = arg_str(c, "key"), text = arg_str(c, "value");
     if (served(c, "host", &host) != 0)
         return -1;
+    if (str_eq(key, S("label")) && !is_label(text))
+        return no_label(c);
     struct change *x = change_new(c, host);
     x->text = arena_str(x->arena, text);
     x->on = str_eq(text, S("true"));
@@ -500,6 +528,9 @@ static int change_displayed(struct cmd_call *c, const char *name, enum store_rc 
 static int add_displayed(struct cmd_call *c) YIELDS;
 static int add_displayed(struct cmd_call *c)
 {
+    struct str host;
+    if (served(c, "host", &host) != 0 || check_identifier(c) != 0)
+        return -1;
     return change_displayed(c, "add", show_edit);
 }
 
@@ -599,6 +630,8 @@ static int change_member(struct cmd_call *c, bool on)
                   !jid_make(c->arena, user, host, STR_NULL, &j)))
         return cmd_fail(c, ERR_BAD_ARGUMENT, "user, host: \"%.*s\" at \"%.*s\" is no address", STR_ARG(arg_str(c, "user")),
                         STR_ARG(arg_str(c, "host")));
+    if (on && check_identifier(c) != 0)
+        return -1;
     struct change *x = change_new(c, grouphost);
     x->on = on;
     x->name = flag;
