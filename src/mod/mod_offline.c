@@ -264,15 +264,35 @@ static void tell_broken(const struct flood *f, int64_t id)
     LOG_LIMITED(WARNING, "offline", &ctx, "row %lld of table spool is no message: dropped", (long long)id);
 }
 
+/* Whoever was shut out meanwhile is not heard (XEP-0191 §3.3), by the session that would get it. Takes it when not. */
+static void drop_unwanted(const struct flood *f, struct session *s, struct stanza **st) YIELDS;
+static void drop_unwanted(const struct flood *f, struct session *s, struct stanza **st)
+{
+    struct stanza_event ev = {.account = s->account, .stanza = *st};
+    struct jid to = (*st)->to;
+    (*st)->to = f->to.jid;
+    bool wanted = hook_run_stanza_received(s->account->host, &ev) == HOOK_PASS;
+    (*st)->to = to;
+    if (!wanted)
+        stanza_end(st);
+}
+
 static bool deliver_one(const struct spool_message *m, void *arg) YIELDS;
 static bool deliver_one(const struct spool_message *m, void *arg)
 {
     struct flood *f = arg;
     bool broken;
     struct session *s = receiver(f);
-    if (!s)
+    if (!s || s->account->host == HOST_NONE)
         return false;
     struct stanza *st = offline_read(m, jid_to_bare(f->to.jid), (int64_t)clock_wall_s(), &broken);
+    if (st)
+        drop_unwanted(f, s, &st);
+    if (!(s = receiver(f))) {
+        if (st)
+            stanza_end(&st);
+        return false;
+    }
     if (st) {
         if (s->mgmt)
             send_managed(f, s, st, m->id);

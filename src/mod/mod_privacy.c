@@ -462,7 +462,8 @@ static bool put_default(unsigned host, struct jid owner, struct jid session, str
     struct privacy_lists *l = privacy_hold(host, owner);
     if (!l)
         return refuse(out, ERR_UNAVAILABLE, "Database failure");
-    bool ok = !default_in_use(l, owner, session, name) || refuse(out, ERR_CONFLICT, "The default list is in use by another resource");
+    bool ok = !default_in_use(l, owner, session, name) ||
+              refuse(out, ERR_CONFLICT, "The default list is in use by another resource");
     enum store_rc rc = !ok      ? STORE_CONFLICT
                        : name.p ? privacy_set_default(jid_host(owner), jid_user(owner), name)
                                 : privacy_unset_default(jid_host(owner), jid_user(owner));

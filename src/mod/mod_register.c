@@ -1,7 +1,8 @@
 /*
  * In-Band Registration, XEP-0077: new accounts for clients that have not logged in yet (hook early_stanza), another password and
  * removal for those that have. Who may is said by `access`, `access_from`, `access_remove`, `ip_access`; how often by the top-level
- * option registration_timeout, counted on the shard the address belongs to. Handlers suspend. No captchas.
+ * option registration_timeout, counted on the shard the address belongs to. Handlers suspend. There are no captchas: where they
+ * are demanded (captcha_protected), nobody gets in without having logged in.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -327,6 +328,15 @@ static void describe(const struct request *r, struct stanza *answer)
 
 /* --- the two ways --- */
 
+/* What cannot be asked must not be taken for answered. */
+static bool captcha_is_solved(struct request *r, const struct options *o)
+{
+    if (!opt_bool(o, "captcha_protected"))
+        return true;
+    LOG_LIMITED(WARNING, "register", NULL, "a registration was refused: captcha_protected is set, and there are no captchas");
+    return refuse(r, ERR_INTERNAL, "Unable to generate a CAPTCHA");
+}
+
 static void end_sessions(struct account *a, void *arg) YIELDS;
 static void end_sessions(struct account *a, void *arg)
 {
@@ -370,7 +380,7 @@ static enum hook_verdict on_early(struct early_event *e)
     arena_mark_secret(s->arena);
     if (!ip_may(&r, o) || !module_may(o))
         refuse(&r, ERR_FORBIDDEN, denied);
-    else if (s->type == ST_SET)
+    else if (captcha_is_solved(&r, o) && s->type == ST_SET)
         change(&r);
     if (r.code) {
         e->answer = stanza_error(s, r.code, str_of(r.text));

@@ -8,7 +8,7 @@ B = "{urn:xmpp:blocking}"
 
 
 def configure(config):
-    config["modules"].update(mod_privacy={}, mod_blocking={}, mod_roster={}, mod_shared_roster={})
+    config["modules"].update(mod_privacy={}, mod_blocking={}, mod_roster={}, mod_shared_roster={}, mod_offline={})
 
 
 @pytest.fixture
@@ -93,6 +93,24 @@ def test_shared_contacts_see_it_too(server, streams, pair):
     fence(one, two)
     ask(one, "block", two.bare)
     expect_presence(two, one.jid, "unavailable")
+
+
+def test_what_waited_is_not_delivered_after_a_block(server, streams):
+    """§3.3: no stanza from the blocked: neither a request for a subscription nor a message that were there before. Others come."""
+    name = server.register()
+    spam, friend = (streams(server.login(server.register(), presence=True)) for _ in range(2))
+    for s in (spam, friend):
+        s.send(f"<presence type='subscribe' to='{name}@localhost'/>")
+        s.message(f"{name}@localhost", f"from {s.bare}")
+        s.iq("<ping xmlns='urn:xmpp:ping'/>", f"{name}@localhost/nobody")
+    with server.login(name) as one:
+        ask(one, "block", spam.bare)
+    one = streams(server.login(name, presence=True))
+    expect_presence(one, friend.bare, "subscribe")
+    one.expect_message(f"from {friend.bare}")
+    one.ping()
+    assert not [e for e in one.items if e.get("from", "").startswith(spam.bare)], one.transcript()
+    assert server.api("get_offline_count", user=name, host="localhost") == 0
 
 
 def test_block_twice(pair):

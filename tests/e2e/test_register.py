@@ -133,6 +133,20 @@ def test_limits(new_server, streams):
     assert error_of(s.iq(QUERY.format(""))) == ("auth", "forbidden")
 
 
+def test_without_captchas_nobody_comes_in(new_server, streams):
+    """Option captcha_protected: what cannot be asked is not taken for answered. Accounts go on."""
+    server = new_server(lambda c: c["modules"].update(mod_register={"captcha_protected": True}))
+    server.start()
+    s = server.stream()
+    assert streams(s).open_features().find("{http://jabber.org/features/iq-register}register") is None
+    for type_, inner in (("get", ""), ("set", "<username>robot</username><password>Secret-1</password>")):
+        assert error_of(s.iq(QUERY.format(inner), type_=type_))[1] == "internal-server-error"
+    assert server.api("check_account", user="robot", host="localhost") == 1
+    name = server.register()
+    me = streams(server.login(name))
+    assert me.iq(fields(name, "Another-2"), to="localhost", type_="set").get("type") == "result"
+
+
 def test_elsewhere(new_server, streams):
     """Option redirect_url: §5."""
     server = new_server(lambda c: c["modules"].update(mod_register={"redirect_url": "https://example.test/new"}))

@@ -339,6 +339,14 @@ static struct stanza *request_new(const struct roster_item *i, struct jid from, 
     return p;
 }
 
+/* Whoever was shut out meanwhile is not heard (XEP-0191 §3.3). */
+static bool still_wanted(struct account *a, struct stanza *request) YIELDS;
+static bool still_wanted(struct account *a, struct stanza *request)
+{
+    struct stanza_event ev = {.account = a, .stanza = request};
+    return a->host != HOST_NONE && hook_run_stanza_received(a->host, &ev) == HOOK_PASS;
+}
+
 void presence_waiting_requests(struct account *a, struct str resource)
 {
     struct jid own = account_jid(a), from;
@@ -352,8 +360,10 @@ void presence_waiting_requests(struct account *a, struct str resource)
     if (roster_pending(arena, jid_host(own), jid_user(own), &waiting) == STORE_OK)
         for (size_t i = 0; i < waiting.n && (s = session_find(a, resource)) && session_available(s); i++)
             if (jid_parse(arena, waiting.items[i].jid, &from)) {
-                struct stanza *p = request_new(&waiting.items[i], from, own);
-                session_send(s, p);
+                struct stanza *p = request_new(&waiting.items[i], from, session_jid(s)); /* its list decides */
+                bool wanted = still_wanted(a, p);
+                if (wanted && (s = session_find(a, resource)))
+                    session_send(s, p);
                 stanza_end(&p);
             }
     account_unpin(a);

@@ -72,7 +72,7 @@ static bool may_register(const struct c2s *c)
 {
     const struct options *o = config_module(c2s_vhost(c), S("mod_register"));
     struct access_subject who = {.ip = *conn_ip(c->conn)};
-    return o && access_allowed(c2s_vhost(c), opt_node(o, "ip_access"), &who);
+    return o && !opt_bool(o, "captcha_protected") && access_allowed(c2s_vhost(c), opt_node(o, "ip_access"), &who);
 }
 
 static void features_before_auth(struct c2s *c, struct buf *b)

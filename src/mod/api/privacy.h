@@ -56,7 +56,8 @@ struct privacy_view {
     const struct privacy_list *list;
 };
 /* May a stanza of that kind and type pass between the owner and the peer? (§2.2) */
-bool privacy_allows(const struct privacy_view *v, enum privacy_way way, enum stanza_kind kind, enum stanza_type type, struct jid peer);
+bool privacy_allows(const struct privacy_view *v, enum privacy_way way, enum stanza_kind kind, enum stanza_type type,
+                    struct jid peer);
 
 /* --- mod/privacy_effect.c --- */
 
