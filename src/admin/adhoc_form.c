@@ -222,16 +222,8 @@ static int keep_row(struct cmd_sink *s, struct cmd_call *c, const struct value *
     struct keeper *k = (struct keeper *)s;
     if (k->total++ >= ADHOC_ROWS_MAX)
         return 0; /* go on: they are counted */
-    struct value *rows = c->rows;
-    if (c->row_count == c->row_cap) {
-        size_t cap = c->row_cap ? c->row_cap * 2 : 16;
-        rows = ARENA_ARRAY(c->arena, struct value, cap);
-        if (c->row_count)
-            memcpy(rows, c->rows, c->row_count * sizeof(*rows));
-        c->row_cap = cap;
-        c->rows = rows;
-    }
-    rows[c->row_count++] = copy_value(c->arena, &c->shape->result->of[0], row);
+    ARENA_MORE(c->arena, c->rows, c->row_count);
+    c->rows[c->row_count++] = copy_value(c->arena, &c->shape->result->of[0], row);
     return 0;
 }
 

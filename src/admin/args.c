@@ -338,7 +338,7 @@ static int text_to_value(struct cmd_call *c, const struct type *t, struct str te
 /* --- binding --- */
 
 /* A name that the shape itself has is no old one there: host of muc_register_nick, which ejabberd then misses. */
-static bool shape_has(const struct cmd_shape *s, struct str name)
+bool cmd_shape_has(const struct cmd_shape *s, struct str name)
 {
     for (unsigned i = 0; i < s->arg_count; i++)
         if (str_eq(str_of(s->args[i].name), name))
@@ -350,7 +350,7 @@ static struct str new_name(const struct cmd_call *c, struct str key)
 {
     const struct admin_cmd *d = c->cmd->d;
     for (unsigned i = 0; i < d->rename_count; i++)
-        if (str_eq(str_of(d->renames[i].old_name), key) && !shape_has(c->shape, key))
+        if (str_eq(str_of(d->renames[i].old_name), key) && !cmd_shape_has(c->shape, key))
             return str_of(d->renames[i].name);
     return key;
 }

@@ -23,6 +23,8 @@ struct raw_args *raw_args_query(struct arena *a, struct str query);
 unsigned raw_args_take(struct raw_args *raw, struct str key, struct str *out);
 /* Fills c->args for c->shape. -1: c->failure says what is wrong. */
 int args_bind(struct cmd_call *c, const struct raw_args *raw);
+/* Is that the name of an argument? */
+bool cmd_shape_has(const struct cmd_shape *s, struct str name);
 /* One word per argument: lists separated by ',', tuples by ':'. n fits the shape. */
 int args_bind_words(struct cmd_call *c, const struct str *words, size_t n);
 /* One such word as a value of the type; -1 with a failure set. */

@@ -1,6 +1,8 @@
 /* Binding of typed trees; see the header. The tree is hostile, its depth and size were bounded by whoever made it. */
 #include "admin/args_tree.h"
 
+#include "admin/args.h"
+
 #define NAMES_SHOWN 20
 
 struct binder {
@@ -40,7 +42,7 @@ static int bind_int(struct binder *b, const struct type *t, const struct tree *v
     return v->kind == TREE_TEXT && str_to_i64(digits, &out->i) ? 0 : unfit(b, t, v);
 }
 
-static const struct tree *member(const struct tree *v, const char *name)
+const struct tree *tree_member(const struct tree *v, const char *name)
 {
     for (size_t i = 0; v->kind == TREE_STRUCT && i < v->n; i++)
         if (str_eq(v->names[i], str_of(name)))
@@ -51,7 +53,7 @@ static const struct tree *member(const struct tree *v, const char *name)
 /* What an element's or tuple's name stands around: {"group": X} for X. */
 static const struct tree *unwrap(const struct type *t, const struct tree *v)
 {
-    const struct tree *inner = v->kind == TREE_STRUCT && v->n == 1 ? member(v, t->name) : NULL;
+    const struct tree *inner = v->kind == TREE_STRUCT && v->n == 1 ? tree_member(v, t->name) : NULL;
     return inner ? inner : v;
 }
 
@@ -76,7 +78,7 @@ static int fields_from_list(struct binder *b, const struct type *t, const struct
         const struct tree *part = &v->items[i];
         /* [{"value": "x"}, {"name": "y"}]: the names decide, where there are names */
         for (size_t k = 0; k < v->n; k++)
-            if (v->items[k].kind == TREE_STRUCT && v->items[k].n == 1 && member(&v->items[k], t->of[i].name))
+            if (v->items[k].kind == TREE_STRUCT && v->items[k].n == 1 && tree_member(&v->items[k], t->of[i].name))
                 part = &v->items[k];
         if (bind_value(b, &t->of[i], unwrap(&t->of[i], part), &out->items[i]) < 0)
             return -1;
@@ -96,7 +98,7 @@ static int bind_tuple(struct binder *b, const struct type *t, const struct tree 
     if (v->kind != TREE_STRUCT || v->n != t->count)
         return unfit(b, t, v);
     for (unsigned i = 0; i < t->count; i++) {
-        const struct tree *field = member(v, t->of[i].name);
+        const struct tree *field = tree_member(v, t->of[i].name);
         if (!field)
             return unfit(b, t, v);
         if (bind_value(b, &t->of[i], field, &out->items[i]) < 0)
@@ -108,8 +110,8 @@ static int bind_tuple(struct binder *b, const struct type *t, const struct tree 
 /* {"public": "true"} for a list of pairs, as in JSON: the names are not those of the element or its fields. */
 static bool is_map(const struct type *el, const struct tree *v)
 {
-    return v->kind == TREE_STRUCT && el->kind == V_TUPLE && el->count == 2 && el->of[0].kind != V_INTEGER && !member(v, el->name) &&
-           !member(v, el->of[0].name) && !member(v, el->of[1].name);
+    return v->kind == TREE_STRUCT && el->kind == V_TUPLE && el->count == 2 && el->of[0].kind != V_INTEGER &&
+           !tree_member(v, el->name) && !tree_member(v, el->of[0].name) && !tree_member(v, el->of[1].name);
 }
 
 static int bind_map(struct binder *b, const struct type *el, const struct tree *v, struct value *out)
@@ -172,14 +174,6 @@ struct str args_tree_name(const struct admin_cmd *d, struct str name)
     return name;
 }
 
-static bool is_argument(const struct cmd_shape *s, struct str name)
-{
-    for (unsigned i = 0; i < s->arg_count; i++)
-        if (str_eq(str_of(s->args[i].name), name))
-            return true;
-    return false;
-}
-
 static enum tree_fault bind_one(struct binder *b, const struct tree *args, const struct type *t, struct value *out)
 {
     const struct tree *found = NULL;
@@ -211,7 +205,7 @@ static enum tree_fault left_over(struct cmd_call *c, const struct tree *args)
     struct buf b = BUF_INIT;
     unsigned n = 0;
     for (size_t i = 0; i < args->n && n < NAMES_SHOWN; i++) {
-        if (is_argument(c->shape, args_tree_name(c->cmd->d, args->names[i])))
+        if (cmd_shape_has(c->shape, args_tree_name(c->cmd->d, args->names[i])))
             continue;
         struct str name = args->names[i];
         buf_printf(&b, "%s%.*s", n++ ? ", " : "", (int)(name.n < 64 ? name.n : 64), name.p ? name.p : "");

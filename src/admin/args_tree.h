@@ -18,6 +18,9 @@ struct tree {
     size_t n;
 };
 
+/* Of a STRUCT; NULL: none of that name, or no STRUCT. */
+const struct tree *tree_member(const struct tree *v, const char *name);
+
 enum tree_fault { TREE_OK, TREE_DOUBLED, TREE_MISSING, TREE_UNFIT, TREE_UNKNOWN };
 
 /* What was wrong, for front ends that tell it their own way. */

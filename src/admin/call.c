@@ -134,14 +134,7 @@ struct value *cmd_fields(struct cmd_call *c)
 
 struct value *cmd_add_row(struct cmd_call *c)
 {
-    if (c->row_count == c->row_cap) {
-        size_t cap = c->row_cap ? c->row_cap * 2 : 16;
-        struct value *rows = ARENA_ARRAY(c->arena, struct value, cap);
-        if (c->row_count)
-            memcpy(rows, c->rows, c->row_count * sizeof(*rows));
-        c->rows = rows;
-        c->row_cap = cap;
-    }
+    ARENA_MORE(c->arena, c->rows, c->row_count);
     struct value *row = &c->rows[c->row_count++];
     const struct type *el = &newest(c)->result->of[0];
     if (el->kind == V_TUPLE) {

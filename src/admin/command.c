@@ -147,6 +147,16 @@ const struct command *command_find(struct str name)
     return bsearch(&key, table, table_count, sizeof(*table), by_name);
 }
 
+const struct command *command_typed(struct str word)
+{
+    char name[NEAREST_MAX];
+    if (word.n > sizeof(name))
+        return NULL;
+    for (size_t i = 0; i < word.n; i++)
+        name[i] = word.p[i] == '-' ? '_' : word.p[i];
+    return command_find(str_n(name, word.n));
+}
+
 struct str command_nearest(struct str name)
 {
     struct str best = STR_NULL;

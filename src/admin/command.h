@@ -119,6 +119,8 @@ size_t command_count(void);
 const struct command *command_at(size_t i);
 /* NULL: no such command. */
 const struct command *command_find(struct str name);
+/* The same of what somebody typed: dashes and underscores are one. */
+const struct command *command_typed(struct str word);
 /* The known name that is closest, for "did you mean". */
 struct str command_nearest(struct str name);
 /* What the command is in this API version; NULL when it did not exist yet. */
@@ -177,7 +179,7 @@ struct cmd_call {
     const struct value *args;      /* after binding: the shape's; in run: the newest shape's */
     struct value result;           /* everything but lists */
     struct value *rows;            /* list results that were not streamed */
-    size_t row_count, row_cap;
+    size_t row_count;
     bool streamed;                 /* rows went to the sink in their final order */
     struct failure failure;
     struct str reason;             /* why a result is 1, in words; absent when there is nothing to say */

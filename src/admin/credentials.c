@@ -53,3 +53,11 @@ int credentials_check(struct http_request *r, struct arena *a, struct api_caller
         return credentials_token(a, str_n(header.p + 7, header.n - 7), caller, err);
     return refused(err);
 }
+
+struct str caller_name(struct arena *a, const struct api_caller *caller)
+{
+    char ip[IP_TEXT_MAX];
+    if (jid_present(caller->who.jid))
+        return jid_bare(caller->who.jid);
+    return arena_str(a, str_of(ip_print(&caller->who.ip, ip)));
+}

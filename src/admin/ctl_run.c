@@ -325,17 +325,6 @@ static int call(struct printer *p, const struct line *l, const struct command *c
 
 /* --- the line --- */
 
-/* Dashes and underscores are the same in a command's name. */
-static const struct command *find_command(struct str word)
-{
-    char name[64];
-    if (word.n >= sizeof(name))
-        return NULL;
-    for (size_t i = 0; i < word.n; i++)
-        name[i] = word.p[i] == '-' ? '_' : word.p[i];
-    return command_find(str_n(name, word.n));
-}
-
 static int help(struct printer *p, const struct line *l, struct str word, int code)
 {
     struct buf text = BUF_INIT;
@@ -357,7 +346,7 @@ static int dispatch(struct printer *p, const struct line *l)
     }
     if (l->n == 0)
         return help(p, l, STR_NULL, 1);
-    const struct command *cmd = find_command(l->words[0]);
+    const struct command *cmd = command_typed(l->words[0]);
     const struct cmd_shape *s = cmd ? command_shape(cmd, l->version) : NULL;
     if (!s)
         return unknown_command(p, l->words[0]);

@@ -91,14 +91,6 @@ static int admit(struct answer *an, struct cmd_call *c, struct raw_args *raw, co
     return cmd_admit(c, caller);
 }
 
-static struct str caller_name(struct cmd_call *c, const struct api_caller *caller)
-{
-    char ip[IP_TEXT_MAX];
-    if (jid_present(caller->who.jid))
-        return jid_bare(caller->who.jid);
-    return arena_str(c->arena, str_of(ip_print(&caller->who.ip, ip)));
-}
-
 /*
  * The line that an administrator finds by the request's name. Failures before admission are a stranger's to make, and may quote
  * arguments.
@@ -129,7 +121,7 @@ static void log_call(struct cmd_call *c, const struct api_caller *caller)
 {
     if ((c->cmd->d->flags & CMD_READS) && !LOG_ON(LOG_DEBUG))
         return;
-    c->who = caller_name(c, caller);
+    c->who = caller_name(c->arena, caller);
     cmd_log(c);
 }
 

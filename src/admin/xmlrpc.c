@@ -115,17 +115,9 @@ static void respond_list(struct rpc_answer *an, struct cmd_call *c)
 
 /* --- who --- */
 
-static const struct tree *member(const struct tree *v, const char *name)
-{
-    for (size_t i = 0; v->kind == TREE_STRUCT && i < v->n; i++)
-        if (str_eq(v->names[i], str_of(name)))
-            return &v->items[i];
-    return NULL;
-}
-
 static struct str text_of(const struct tree *v, const char *name)
 {
-    const struct tree *m = member(v, name);
+    const struct tree *m = tree_member(v, name);
     return m && m->kind == TREE_TEXT ? m->s : STR_NULL;
 }
 
@@ -136,8 +128,8 @@ static bool split_params(struct call *call)
     size_t at = 0;
     call->none.kind = TREE_STRUCT;
     call->args = &call->none;
-    if (rpc->n && member(&rpc->params[0], "user") && member(&rpc->params[0], "server") &&
-        (member(&rpc->params[0], "password") || member(&rpc->params[0], "token")))
+    if (rpc->n && tree_member(&rpc->params[0], "user") && tree_member(&rpc->params[0], "server") &&
+        (tree_member(&rpc->params[0], "password") || tree_member(&rpc->params[0], "token")))
         call->credentials = &rpc->params[at++];
     if (at < rpc->n)
         call->args = &rpc->params[at++];
@@ -164,7 +156,7 @@ static const char *check_credentials(struct arena *a, const struct tree *v, stru
     if (!jid_nodeprep(a, text_of(v, "user"), &user) || str_empty(user) || !jid_nameprep(a, text_of(v, "server"), &host))
         return invalid;
     struct jid jid = jid_join(a, user, host, STR_NULL);
-    if (member(v, "token"))
+    if (tree_member(v, "token"))
         return check_token(a, v, jid, caller);
     if (auth_check_password(host, user, text_of(v, "password"), &err) < 0)
         return err.code == ERR_UNAVAILABLE || err.code == ERR_TIMEOUT ? "The credentials cannot be checked now" : invalid;
@@ -200,14 +192,6 @@ static void answer_call(struct rpc_answer *an, struct cmd_call *c)
     respond(an);
 }
 
-static struct str caller_name(struct cmd_call *c, const struct api_caller *caller)
-{
-    char ip[IP_TEXT_MAX];
-    if (jid_present(caller->who.jid))
-        return jid_bare(caller->who.jid);
-    return arena_str(c->arena, str_of(ip_print(&caller->who.ip, ip)));
-}
-
 static void run_call(struct rpc_answer *an, struct cmd_call **cp, const struct call *call, const struct api_caller *caller) YIELDS;
 static void run_call(struct rpc_answer *an, struct cmd_call **cp, const struct call *call, const struct api_caller *caller)
 {
@@ -224,7 +208,7 @@ static void run_call(struct rpc_answer *an, struct cmd_call **cp, const struct c
     }
     c->sink = &an->sink;
     c->frontend = caller->frontend;
-    c->who = caller_name(c, caller);
+    c->who = caller_name(c->arena, caller);
     c->request_id = arena_str(c->arena, http_request_id(an->r));
     cmd_log(c);
     bool ends = (c->cmd->d->flags & CMD_ENDS) != 0;

@@ -1,6 +1,7 @@
 /* Faults; see the header. What the caller sent is quoted as terms, cut at QUOTE_MAX bytes. COMPAT(ejabberd): as observed. */
 #include "admin/xmlrpc_fault.h"
 
+#include "admin/args.h"
 #include "admin/term.h"
 
 #include <stdarg.h>
@@ -65,14 +66,6 @@ static bool is_word_of(struct str words, struct str name)
     return false;
 }
 
-static bool is_argument(const struct cmd_shape *s, struct str name)
-{
-    for (unsigned i = 0; i < s->arg_count; i++)
-        if (str_eq(str_of(s->args[i].name), name))
-            return true;
-    return false;
-}
-
 enum wanted { WANT_ALL, WANT_UNUSED };
 
 static void quote_args(struct buf *b, const struct cmd_call *c, const struct tree *args, enum wanted wanted)
@@ -83,7 +76,7 @@ static void quote_args(struct buf *b, const struct cmd_call *c, const struct tre
     buf_add_c(b, '[');
     for (size_t i = 0; i < args->n && b->n <= QUOTE_MAX; i++) {
         struct str name = args_tree_name(d, args->names[i]);
-        if (wanted == WANT_UNUSED && is_argument(c->shape, name))
+        if (wanted == WANT_UNUSED && cmd_shape_has(c->shape, name))
             continue;
         buf_add_str(b, first ? S("{") : S(",{"));
         first = false;

@@ -9,13 +9,6 @@
 
 #define HEAD "<?xml version=\"1.0\"?><methodResponse>"
 
-static bool is_xml(uint32_t cp)
-{
-    if (cp < 0x20)
-        return cp == '\t' || cp == '\n' || cp == '\r';
-    return cp != 0xfffe && cp != 0xffff;
-}
-
 static bool is_plain(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -36,7 +29,7 @@ static void add_text(struct buf *out, struct str s)
         unsigned n = utf8_decode(str_n(s.p + i, s.n - i), &cp);
         if (n && cp == '\r')
             buf_add_str(out, S("&#13;")); /* a parser would take it for a line end */
-        else if (n && is_xml(cp))
+        else if (n && xml_allows(cp))
             xml_escape_text(out, str_n(s.p + i, n));
         else
             buf_add_str(out, S("\xef\xbf\xbd"));

@@ -26,6 +26,7 @@
 #define BLOCK_MAX (64 * 1024)
 #define TRAY_BLOCKS 32
 #define DEPOT_TRAYS 16
+#define MORE_MIN 4 /* entries of an array that grows */
 #define ALIGN_UP(n) (((n) + 7) & ~(size_t)7)
 
 struct block {
@@ -257,6 +258,12 @@ void arena_release(struct arena **ap)
         arena_end(a);
 }
 
+void arena_drop(void *arena)
+{
+    struct arena *a = arena;
+    arena_release(&a);
+}
+
 static struct block *add_block(struct arena *a, size_t size)
 {
     struct block *b = mem_alloc(size);
@@ -304,6 +311,18 @@ void *arena_alloc(struct arena *a, size_t n)
 void *arena_zalloc(struct arena *a, size_t n)
 {
     return memset(arena_alloc(a, n), 0, n);
+}
+
+void *arena_more(struct arena *a, void *v, size_t n, size_t size)
+{
+    if (n && (n < MORE_MIN || (n & (n - 1))))
+        return v;
+    size_t room = n ? n * 2 : MORE_MIN;
+    char *longer = arena_alloc(a, room * size);
+    if (n)
+        memcpy(longer, v, n * size);
+    memset(longer + n * size, 0, (room - n) * size);
+    return longer;
 }
 
 char *arena_cstr(struct arena *a, struct str s)

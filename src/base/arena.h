@@ -19,12 +19,20 @@ struct arena *arena_new(void);
 struct arena *arena_hold(struct arena *a);
 /* Drops one reference and clears the pointer; frees with the last. NULL is fine. */
 void arena_release(struct arena **a);
+/* The same where a function of void * is asked for: arena_on_release and others. */
+void arena_drop(void *arena);
 
 /* Uninitialised, aligned to 8. */
 void *arena_alloc(struct arena *a, size_t n) __attribute__((malloc, returns_nonnull));
 void *arena_zalloc(struct arena *a, size_t n) __attribute__((malloc, returns_nonnull));
 #define ARENA_NEW(a, type) ((type *)arena_zalloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, count) ((type *)arena_zalloc((a), sizeof(type) * (count)))
+/*
+ * Room for one more behind the n entries of an array that grows one by one from nothing: a longer copy whenever n is 0 or a power
+ * of two from 4 on, with the new entries zero. The old array is left to the arena: in all as much again at most.
+ */
+void *arena_more(struct arena *a, void *v, size_t n, size_t size) __attribute__((returns_nonnull));
+#define ARENA_MORE(a, v, n) ((v) = arena_more((a), (v), (n), sizeof(*(v))))
 /* NUL-terminated copy; the slice does not count the NUL. */
 struct str arena_str(struct arena *a, struct str s);
 char *arena_cstr(struct arena *a, struct str s);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define MEM_MORE_MIN 4
+
 static void out_of_memory(void)
 {
     static const char words[] = "out of memory\n";
@@ -34,4 +36,11 @@ void *mem_realloc(void *p, size_t n)
     if (!q)
         out_of_memory();
     return q;
+}
+
+void *mem_more(void *v, size_t n, size_t size)
+{
+    if (n && (n < MEM_MORE_MIN || (n & (n - 1))))
+        return v;
+    return mem_realloc(v, (n ? n * 2 : MEM_MORE_MIN) * size);
 }

@@ -38,16 +38,9 @@ static void add_module_features(struct arena *a, struct xml_el *query, unsigned 
     }
 }
 
-static bool refuse_set(struct iq *iq)
-{
-    if (iq->stanza->type != ST_GET)
-        iq_error(iq, ERR_NOT_ALLOWED, "Value 'set' of 'type' attribute is not allowed");
-    return iq->answered;
-}
-
 static bool refuse(struct iq *iq)
 {
-    if (!refuse_set(iq) && xml_attr_get(iq->child, TOK_node).n)
+    if (!iq_refuse_set(iq) && xml_attr_get(iq->child, TOK_node).n)
         iq_error(iq, ERR_NOT_FOUND, "Node not found");
     return iq->answered;
 }
@@ -207,7 +200,7 @@ static void answer_info(struct iq *iq, bool account)
 static void on_server_info(struct iq *iq) YIELDS;
 static void on_server_info(struct iq *iq)
 {
-    if (refuse_set(iq))
+    if (iq_refuse_set(iq))
         return;
     if (xml_attr_get(iq->child, TOK_node).n)
         answer_node(iq, false, false);
@@ -241,7 +234,7 @@ static bool refuse_node(struct iq *iq)
 static void on_account_info(struct iq *iq) YIELDS;
 static void on_account_info(struct iq *iq)
 {
-    if (refuse_stranger(iq) || refuse_set(iq) || refuse_node(iq))
+    if (refuse_stranger(iq) || iq_refuse_set(iq) || refuse_node(iq))
         return;
     if (xml_attr_get(iq->child, TOK_node).n)
         answer_node(iq, false, true);
@@ -270,7 +263,7 @@ static void add_extra_domains(struct disco_ask *ask)
 static void on_server_items(struct iq *iq) YIELDS;
 static void on_server_items(struct iq *iq)
 {
-    if (refuse_set(iq))
+    if (iq_refuse_set(iq))
         return;
     if (xml_attr_get(iq->child, TOK_node).n) {
         answer_node(iq, true, false);
@@ -320,7 +313,7 @@ static void answer_items(struct iq *iq, bool commands)
 static void on_account_items(struct iq *iq) YIELDS;
 static void on_account_items(struct iq *iq)
 {
-    if (refuse_stranger(iq) || refuse_set(iq))
+    if (refuse_stranger(iq) || iq_refuse_set(iq))
         return;
     bool commands = is_command_list(iq);
     if (commands || !xml_attr_get(iq->child, TOK_node).n)

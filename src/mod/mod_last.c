@@ -18,16 +18,9 @@ static void answer(struct iq *iq, uint64_t seconds, struct str words)
     iq_result(iq, r);
 }
 
-static bool refuse_set(struct iq *iq)
-{
-    if (iq->stanza->type == ST_SET)
-        iq_error(iq, ERR_NOT_ALLOWED, "Value 'set' of 'type' attribute is not allowed");
-    return iq->answered;
-}
-
 static void on_server(struct iq *iq)
 {
-    if (!refuse_set(iq))
+    if (!iq_refuse_set(iq))
         answer(iq, server_uptime_s(), STR_NULL);
 }
 
@@ -66,7 +59,7 @@ static bool is_online(const struct account *a, struct jid asking)
 static void on_account(struct iq *iq) YIELDS;
 static void on_account(struct iq *iq)
 {
-    if (refuse_set(iq))
+    if (iq_refuse_set(iq))
         return;
     struct account *a = account_pin(iq->host, iq->stanza->to);
     if (!account_shows_presence_to(a, iq->stanza->from))

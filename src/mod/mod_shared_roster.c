@@ -13,19 +13,12 @@
 struct merge {
     struct arena *arena;
     struct roster_item *items;
-    size_t n, cap;
+    size_t n;
 };
 
 static struct roster_item *next_item(struct merge *m)
 {
-    if (m->n == m->cap) {
-        size_t cap = m->cap ? m->cap * 2 : 64;
-        struct roster_item *more = ARENA_ARRAY(m->arena, struct roster_item, cap);
-        if (m->n)
-            memcpy(more, m->items, m->n * sizeof *more);
-        m->items = more;
-        m->cap = cap;
-    }
+    ARENA_MORE(m->arena, m->items, m->n);
     return &m->items[m->n++];
 }
 
@@ -76,7 +69,7 @@ static enum hook_verdict on_roster(struct roster_event *e)
     if (!srg_place_view(jid_host(j)))
         return HOOK_REJECT;
     struct srg_view *v = srg_place_view_now(jid_host(j), &e->generation);
-    arena_on_release(e->arena, srg_view_drop, srg_view_hold(v)); /* addresses and labels are the view's */
+    arena_on_release(e->arena, arena_drop, arena_hold(v->arena)); /* addresses and labels are the view's */
     srg_eye_open(&eye, v, e->arena, jid_bare(j), srg_place_online, srg_place_online(jid_bare(j)));
     merge_roster(e, &eye);
     return HOOK_PASS;

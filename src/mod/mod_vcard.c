@@ -143,7 +143,7 @@ static void on_account(struct iq *iq)
         answer(iq);
 }
 
-static void add_text(struct arena *a, struct xml_el *vcard, struct str name, struct str text)
+void vcard_add_text(struct arena *a, struct xml_el *vcard, struct str name, struct str text)
 {
     struct xml_el *el = xml_new_text(a, name, token_str(TOK_NS_VCARD));
     xml_append_text(a, el, text);
@@ -158,8 +158,8 @@ static void on_server(struct iq *iq)
     }
     struct stanza *r = iq_result_new(iq);
     struct xml_el *vcard = xml_add(r->arena, r->el, TOK_vCard, TOK_NS_VCARD);
-    add_text(r->arena, vcard, S("FN"), S("cjabberd"));
-    add_text(r->arena, vcard, S("DESC"), S("XMPP server"));
+    vcard_add_text(r->arena, vcard, S("FN"), S("cjabberd"));
+    vcard_add_text(r->arena, vcard, S("DESC"), S("XMPP server"));
     iq_result(iq, r);
 }
 

@@ -142,23 +142,12 @@ static enum hook_verdict on_sent(struct stanza_event *e)
     return HOOK_PASS;
 }
 
-/* Sending may let handlers run, and these may end sessions: each is looked up by its place again. */
-static struct session *available_at(struct account *a, size_t place)
-{
-    LIST_EACH(it, &a->sessions) {
-        struct session *s = LIST_ENTRY(it, struct session, link);
-        if (session_available(s) && place-- == 0)
-            return s;
-    }
-    return NULL;
-}
-
 static void send_again(struct account *a, const char *hex)
 {
     struct jid owner = account_jid(a);
     struct session *s;
     account_pin(a->host, owner);
-    for (size_t i = 0; (s = available_at(a, i)); i++) {
+    for (size_t i = 0; (s = session_available_at(a, i)); i++) {
         struct stanza *p = session_last_presence(s);
         if (!p)
             continue;

@@ -5,18 +5,12 @@
 #include "core/module/service.h"
 #include "core/config/option.h"
 #include "mod/api/disco.h"
+#include "mod/api/vcard.h"
 
 /* As long as nothing suspends. */
 static const struct service_host *asked(const struct iq *iq)
 {
     return service_find(jid_host(iq->stanza->to));
-}
-
-static bool refuse_set(struct iq *iq)
-{
-    if (iq->stanza->type != ST_GET)
-        iq_error(iq, ERR_NOT_ALLOWED, "Value 'set' of 'type' attribute is not allowed");
-    return iq->answered;
 }
 
 /* NULL: the module does not declare it. */
@@ -54,7 +48,7 @@ static void answer_disco(struct iq *iq, bool items) YIELDS;
 static void answer_disco(struct iq *iq, bool items)
 {
     const struct service_host *h = asked(iq);
-    if (!h || refuse_set(iq))
+    if (!h || iq_refuse_set(iq))
         return;
     struct stanza *r = iq_result_new(iq);
     struct disco_ask ask = {.request = iq->stanza, .host = iq->host, .node = xml_attr_get(iq->child, TOK_node), .arena = r->arena};
@@ -83,17 +77,10 @@ static void on_items(struct iq *iq)
     answer_disco(iq, true);
 }
 
-static void add_text(struct arena *a, struct xml_el *vcard, struct str name, struct str text)
-{
-    struct xml_el *el = xml_new_text(a, name, token_str(TOK_NS_VCARD));
-    xml_append_text(a, el, text);
-    xml_append(vcard, el);
-}
-
 static void on_vcard(struct iq *iq)
 {
     const struct service_host *h = asked(iq);
-    if (!h || refuse_set(iq))
+    if (!h || iq_refuse_set(iq))
         return;
     struct stanza *r = iq_result_new(iq);
     struct xml_el *vcard = xml_add(r->arena, r->el, TOK_vCard, TOK_NS_VCARD);
@@ -101,9 +88,9 @@ static void on_vcard(struct iq *iq)
     if (o && opt_is_set(o, "vcard")) {
         service_vcard_fill(r->arena, vcard, opt_node(o, "vcard"));
     } else {
-        add_text(r->arena, vcard, S("FN"), arena_printf(r->arena, "cjabberd/%s", h->module->name));
+        vcard_add_text(r->arena, vcard, S("FN"), arena_printf(r->arena, "cjabberd/%s", h->module->name));
         if (h->module->service->summary)
-            add_text(r->arena, vcard, S("DESC"), str_of(h->module->service->summary));
+            vcard_add_text(r->arena, vcard, S("DESC"), str_of(h->module->service->summary));
     }
     iq_result(iq, r);
 }

@@ -140,7 +140,7 @@ static int renew(struct book *b, struct error *err)
     *d = (struct srg_delivery){arena_str(a, b->host), differs == SRG_ONE ? arena_str(a, who) : STR_NULL, now, ++b->generation};
     srg_view_release(&b->view);
     b->view = now;
-    arena_on_release(a, srg_view_drop, srg_view_hold(now));
+    arena_on_release(a, arena_drop, arena_hold(now->arena));
     int done = mail_gather(srg_place_deliver, d, ARENA_ARRAY(a, void *, shard_count()), a, SRG_DEADLINE_MS, err);
     arena_release(&a);
     return done;

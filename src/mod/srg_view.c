@@ -242,12 +242,6 @@ void srg_view_release(struct srg_view **v)
     arena_release(&a);
 }
 
-void srg_view_drop(void *arg)
-{
-    struct srg_view *v = arg;
-    srg_view_release(&v);
-}
-
 struct jid srg_jid(struct str bare)
 {
     ptrdiff_t at = str_find(bare, '@');

@@ -12,7 +12,7 @@ struct token_job {
     const struct oauth_token_row *row;
     struct oauth_token_row found, *rows;
     int64_t now_s;
-    size_t limit, n, cap;
+    size_t limit, n;
 };
 
 static struct arena *secret_arena(void)
@@ -106,14 +106,7 @@ void oauth_token_clean_later(int64_t now_s)
 
 static struct oauth_token_row *add_row(struct token_job *j)
 {
-    if (j->n == j->cap) {
-        struct oauth_token_row *grown;
-        j->cap = j->cap ? j->cap * 2 : 64;
-        grown = arena_alloc(j->a, j->cap * sizeof(*grown));
-        if (j->n)
-            memcpy(grown, j->rows, j->n * sizeof(*grown));
-        j->rows = grown;
-    }
+    ARENA_MORE(j->a, j->rows, j->n);
     return &j->rows[j->n++];
 }
 
@@ -129,13 +122,6 @@ static enum store_rc list_tokens(struct sql_conn *c, void *arg)
     return sql_end(&q);
 }
 
-static void release_arena(void *arg)
-{
-    struct arena *a = arg;
-
-    arena_release(&a);
-}
-
 enum store_rc oauth_token_list(struct arena *a, struct str after, int64_t now_s, size_t limit, struct oauth_token_row **out,
                                size_t *n_out)
 {
@@ -148,7 +134,7 @@ enum store_rc oauth_token_list(struct arena *a, struct str after, int64_t now_s,
         arena_release(&j.a);
         return rc;
     }
-    arena_on_release(a, release_arena, j.a);
+    arena_on_release(a, arena_drop, j.a);
     *out = j.rows;
     *n_out = j.n;
     return STORE_OK;

@@ -103,17 +103,10 @@ enum store_rc rows_end(struct rows *r)
     return r->rc;
 }
 
-static void release_arena(void *arg)
-{
-    struct arena *a = arg;
-
-    arena_release(&a);
-}
-
 void rows_give(struct rows *r, struct arena *a)
 {
     if (r->a)
-        arena_on_release(a, release_arena, r->a);
+        arena_on_release(a, arena_drop, r->a);
     r->a = NULL;
 }
 
@@ -148,7 +141,7 @@ enum store_rc rows_all(struct arena *a, struct rows *r, void **rows_out, size_t 
             memcpy(all + n * r->size, r->rows, r->n * r->size);
         n += r->n;
         /* The key of the last row is still asked for. */
-        arena_on_release(a, release_arena, arena_hold(r->a));
+        arena_on_release(a, arena_drop, arena_hold(r->a));
     }
     if (rows_end(r) != STORE_OK)
         return r->rc;

@@ -195,18 +195,12 @@ static bool atom(struct reader *r, struct str *out)
 static bool list(struct reader *r, struct srg_opt *o)
 {
     struct reader before = *r;
-    size_t cap = 0;
     bool ok = sign(r, S("["));
 
     if (ok && sign(r, S("]")))
         return true;
     while (ok) {
-        if (o->n == cap) {
-            struct str *grown = ARENA_ARRAY(r->a, struct str, cap = cap ? cap * 2 : 8);
-            if (o->n)
-                memcpy(grown, o->items, o->n * sizeof(*grown));
-            o->items = grown;
-        }
+        ARENA_MORE(r->a, o->items, o->n);
         ok = text(r, &o->items[o->n]);
         o->n += ok;
         if (ok && !sign(r, S(",")))
@@ -280,19 +274,13 @@ static bool pair(struct reader *r, struct srg_opt *o)
 
 static bool pairs(struct reader *r, struct srg_opts *out)
 {
-    size_t cap = 0;
 
     if (!sign(r, S("[")))
         return false;
     if (sign(r, S("]")))
         return true;
     do {
-        if (out->n == cap) {
-            struct srg_opt *grown = ARENA_ARRAY(r->a, struct srg_opt, cap = cap ? cap * 2 : 8);
-            if (out->n)
-                memcpy(grown, out->opts, out->n * sizeof(*grown));
-            out->opts = grown;
-        }
+        ARENA_MORE(r->a, out->opts, out->n);
         if (!pair(r, &out->opts[out->n]))
             return false;
         out->n++;

@@ -344,16 +344,9 @@ enum store_rc users_count(struct str host, uint64_t *out)
     return rc;
 }
 
-static void append_name(struct list_job *j, size_t *cap, struct str name)
+static void append_name(struct list_job *j, struct str name)
 {
-    if (j->n == *cap) {
-        struct str *grown;
-        *cap = *cap ? *cap * 2 : 64;
-        grown = arena_alloc(j->a, *cap * sizeof(*grown));
-        if (j->n)
-            memcpy(grown, j->names, j->n * sizeof(*grown));
-        j->names = grown;
-    }
+    ARENA_MORE(j->a, j->names, j->n);
     j->names[j->n++] = arena_str(j->a, name);
 }
 
@@ -362,7 +355,6 @@ static enum store_rc list_users(struct sql_conn *c, void *arg)
     struct list_job *j = arg;
     int64_t limit = j->limit ? (int64_t)j->limit : INT64_MAX;
     struct sql_query q;
-    size_t cap = 0;
 
     /* The empty name is an account like others, so "from the start" is no comparison with "". */
     if (j->after.p)
@@ -370,15 +362,8 @@ static enum store_rc list_users(struct sql_conn *c, void *arg)
     else
         sql_start(c, STMT_users_list, SQL_ARGS(V_STR(j->host), V_INT(limit)), &q);
     while (sql_next(&q))
-        append_name(j, &cap, sql_text(&q, 0));
+        append_name(j, sql_text(&q, 0));
     return sql_end(&q);
-}
-
-static void release_arena(void *arg)
-{
-    struct arena *a = arg;
-
-    arena_release(&a);
 }
 
 enum store_rc users_list(struct arena *a, struct str host, struct str after, size_t limit, struct str **out, size_t *n_out)
@@ -397,7 +382,7 @@ enum store_rc users_list(struct arena *a, struct str host, struct str after, siz
         return rc;
     }
     /* Long lists are not copied: they live and die with the caller's arena. */
-    arena_on_release(a, release_arena, j.a);
+    arena_on_release(a, arena_drop, j.a);
     *out = j.names;
     *n_out = j.n;
     return STORE_OK;
@@ -441,7 +426,7 @@ enum store_rc users_list_plain(struct arena *a, struct str host, struct str afte
         return STORE_OK;
     j.a = arena_new();
     arena_mark_secret(j.a);
-    arena_on_release(a, release_arena, j.a);
+    arena_on_release(a, arena_drop, j.a);
     j.users = ARENA_ARRAY(j.a, struct user_plain, limit);
     rc = store_read(list_plain, &j);
     *out = j.users;

@@ -113,3 +113,10 @@ bool xml_text_ok(struct str s)
     }
     return true;
 }
+
+bool xml_allows(uint32_t cp)
+{
+    if (cp < 0x20)
+        return cp == '\t' || cp == '\n' || cp == '\r';
+    return cp != 0xfffe && cp != 0xffff;
+}

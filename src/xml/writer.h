@@ -17,6 +17,8 @@ void xml_write_addressed(struct buf *out, const struct xml_el *el, enum token co
                          struct str to);
 /* Can the text be written at all (XML 1.0 §2.2)? What comes from elsewhere than a parser has to be asked. */
 bool xml_text_ok(struct str s);
+/* The same of one character. */
+bool xml_allows(uint32_t code_point);
 /* Escaped for text (& < >) and for attribute values (also quotes, tab, CR, LF). */
 void xml_escape_text(struct buf *out, struct str s);
 void xml_escape_attr(struct buf *out, struct str s);

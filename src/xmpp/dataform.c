@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/utf8.h"
+#include "xml/writer.h"
 
 static const struct str type_words[] = {
     [DATAFORM_FORM] = {"form", 4}, [DATAFORM_SUBMIT] = {"submit", 6}, [DATAFORM_CANCEL] = {"cancel", 6},
@@ -105,20 +106,13 @@ struct str dataform_lines(struct arena *a, const struct dataform_field *f)
 
 /* --- building --- */
 
-static bool allowed(uint32_t cp)
-{
-    if (cp < 0x20)
-        return cp == '\t' || cp == '\n' || cp == '\r';
-    return cp != 0xfffe && cp != 0xffff;
-}
-
 struct str dataform_clean(struct arena *a, struct str text)
 {
     struct buf b = BUF_INIT;
     for (size_t i = 0; i < text.n;) {
         uint32_t cp;
         unsigned n = utf8_decode(str_n(text.p + i, text.n - i), &cp);
-        if (n && allowed(cp))
+        if (n && xml_allows(cp))
             buf_add(&b, text.p + i, n);
         else
             buf_add_str(&b, S("\xef\xbf\xbd"));

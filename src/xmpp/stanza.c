@@ -180,19 +180,13 @@ struct stanza *stanza_error(const struct stanza *s, enum err_code code, struct s
     return stanza_error_words(s, str_of(info->stanza_type), str_of(info->stanza_cond), text);
 }
 
-static void let_go(void *arg)
-{
-    struct arena *a = arg;
-    arena_release(&a);
-}
-
 void stanza_follow(struct stanza *copy, const struct stanza *s)
 {
     if (!s->cause)
         return;
     copy->cause = s->cause;
     copy->cause_n = s->cause_n;
-    arena_on_release(copy->arena, let_go, arena_hold(s->arena));
+    arena_on_release(copy->arena, arena_drop, arena_hold(s->arena));
 }
 
 struct stanza *stanza_copy(const struct stanza *s, struct jid to)

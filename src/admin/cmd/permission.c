@@ -13,17 +13,6 @@
 
 /* --- who asks for what --- */
 
-static const struct command *command_asked(struct cmd_call *c)
-{
-    struct str word = arg_str(c, "command");
-    char name[64];
-    if (word.n >= sizeof(name))
-        return NULL;
-    for (size_t i = 0; i < word.n; i++)
-        name[i] = word.p[i] == '-' ? '_' : word.p[i];
-    return command_find(str_n(name, word.n));
-}
-
 /* "mod_http_api tag:open", in any order, with blanks or commas; front end mod_http_api when none is named. */
 static void read_from(struct str text, struct api_caller *caller)
 {
@@ -138,7 +127,7 @@ static void answer(struct cmd_call *c, const struct config *rules, const struct 
 static int explain_permission(struct cmd_call *c) YIELDS;
 static int explain_permission(struct cmd_call *c)
 {
-    const struct command *cmd = command_asked(c);
+    const struct command *cmd = command_typed(arg_str(c, "command"));
     struct api_caller caller;
     struct load_job j = {.a = arena_new(), .file = arena_cstr(c->arena, arg_str(c, "file"))};
     struct config *base = config_hold(config_current());

@@ -83,7 +83,6 @@ struct due {
     struct due *next;
     struct home_job job;
     struct jid *who;
-    size_t cap;
     struct error err;
 };
 
@@ -223,19 +222,6 @@ static struct due *due_new(struct str user, struct str host)
     return d;
 }
 
-static struct jid *next_due(struct due *d)
-{
-    if (d->job.n == d->cap) {
-        size_t cap = d->cap ? d->cap * 2 : 16;
-        struct jid *more = ARENA_ARRAY(d->arena, struct jid, cap);
-        if (d->job.n)
-            memcpy(more, d->who, d->job.n * sizeof *more);
-        d->who = more;
-        d->cap = cap;
-    }
-    return &d->who[d->job.n];
-}
-
 static int remove_later(struct process *p, const struct source *s) YIELDS;
 static int remove_later(struct process *p, const struct source *s)
 {
@@ -245,7 +231,11 @@ static int remove_later(struct process *p, const struct source *s)
             return -1;
         d = p->due[p->n_due++] = due_new(s->m->user, s->host->name);
     }
-    d->job.n += jid_parse(d->arena, arena_str(d->arena, s->m->item.jid), next_due(d));
+    struct jid who;
+    if (jid_parse(d->arena, arena_str(d->arena, s->m->item.jid), &who)) {
+        ARENA_MORE(d->arena, d->who, d->job.n);
+        d->who[d->job.n++] = who;
+    }
     p->n_contacts++;
     return 0;
 }
@@ -416,32 +406,16 @@ struct contacts {
     struct arena *arena;
     struct roster_item *items;
     struct jid *who;
-    size_t n, cap;
+    size_t n;
 };
 
 static void add_one(struct contacts *l, struct jid who, struct str nick, struct str *groups, size_t n_groups)
 {
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 64;
-        struct roster_item *items = ARENA_ARRAY(l->arena, struct roster_item, cap);
-        struct jid *jids = ARENA_ARRAY(l->arena, struct jid, cap);
-        if (l->n) {
-            memcpy(items, l->items, l->n * sizeof *items);
-            memcpy(jids, l->who, l->n * sizeof *jids);
-        }
-        l->items = items;
-        l->who = jids;
-        l->cap = cap;
-    }
+    ARENA_MORE(l->arena, l->items, l->n);
+    ARENA_MORE(l->arena, l->who, l->n);
     l->who[l->n] = who;
     l->items[l->n++] = (struct roster_item){.jid = jid_full(who), .nick = nick, .subscription = ROSTER_BOTH, .ask = ROSTER_ASK_NONE,
                                             .groups = groups, .n_groups = n_groups};
-}
-
-static void drop_arena(void *arg)
-{
-    struct arena *a = arg;
-    arena_release(&a);
 }
 
 /* Into one roster; `self`: also the owner's own entry. */
@@ -454,7 +428,7 @@ static int give(struct cmd_call *c, const struct contacts *l, struct jid owner, 
         if (self || !jid_eq(l->who[i], owner))
             add_one(&own, l->who[i], l->items[i].nick, l->items[i].groups, l->items[i].n_groups);
     *j = (struct home_job){.user = jid_user(owner), .host = jid_host(owner), .items = own.items, .who = own.who, .n = own.n};
-    arena_on_release(own.arena, drop_arena, arena_hold(l->arena)); /* a home that answers too late still reads the texts */
+    arena_on_release(own.arena, arena_drop, arena_hold(l->arena)); /* a home that answers too late still reads the texts */
     int rc = own.n ? go_home(c, own.arena, j) : 0;
     arena_release(&own.arena);
     return rc;

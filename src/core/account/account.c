@@ -109,6 +109,16 @@ struct account *account_find(struct str user, struct str host)
     return n ? CONTAINER_OF(n, struct account, node) : NULL;
 }
 
+struct session *session_available_at(struct account *a, size_t place)
+{
+    LIST_EACH(it, &a->sessions) {
+        struct session *s = LIST_ENTRY(it, struct session, link);
+        if (session_available(s) && place-- == 0)
+            return s;
+    }
+    return NULL;
+}
+
 struct session *session_find(struct account *a, struct str resource)
 {
     LIST_EACH(it, &a->sessions) {

@@ -17,7 +17,7 @@
 struct listing {
     struct arena *own; /* of the shard that fills it */
     struct session_info *items;
-    size_t n, cap;
+    size_t n;
 };
 
 static void snapshot(struct arena *a, const struct session *s, struct session_info *out)
@@ -37,26 +37,13 @@ static void snapshot(struct arena *a, const struct session *s, struct session_in
 
 static void list_one(struct listing *l, const struct session *s)
 {
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 16;
-        struct session_info *p = ARENA_ARRAY(l->own, struct session_info, cap);
-        if (l->n)
-            memcpy(p, l->items, l->n * sizeof *p);
-        l->items = p;
-        l->cap = cap;
-    }
+    ARENA_MORE(l->own, l->items, l->n);
     snapshot(l->own, s, &l->items[l->n++]);
 }
 
 static void listing_free(void *arg)
 {
     arena_release(&((struct listing *)arg)->own);
-}
-
-static void arena_drop(void *arg)
-{
-    struct arena *a = arg;
-    arena_release(&a);
 }
 
 /* --- all of them, piece by piece --- */
@@ -182,20 +169,13 @@ int account_sessions_each(struct str host, struct str show, struct str after, se
 struct collection {
     struct arena *arena;
     struct session_info *items;
-    size_t n, cap;
+    size_t n;
 };
 
 static bool collect(const struct session_info *s, void *arg)
 {
     struct collection *l = arg;
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 64;
-        struct session_info *p = ARENA_ARRAY(l->arena, struct session_info, cap);
-        if (l->n)
-            memcpy(p, l->items, l->n * sizeof *p);
-        l->items = p;
-        l->cap = cap;
-    }
+    ARENA_MORE(l->arena, l->items, l->n);
     struct session_info *to = &l->items[l->n++];
     *to = *s;
     to->jid = jid_copy(l->arena, s->jid);

@@ -67,21 +67,14 @@ typedef bool (*choose_fn)(enum roster_subscription s);
 struct receivers {
     struct arena *arena;
     struct jid *jids;
-    size_t n, cap;
+    size_t n;
 };
 
 static void add_receiver(struct receivers *r, struct jid j)
 {
     if (!r->arena)
         r->arena = arena_new();
-    if (r->n == r->cap) {
-        size_t cap = r->cap ? r->cap * 2 : 32;
-        struct jid *more = ARENA_ARRAY(r->arena, struct jid, cap);
-        if (r->n)
-            memcpy(more, r->jids, r->n * sizeof *more);
-        r->jids = more;
-        r->cap = cap;
-    }
+    ARENA_MORE(r->arena, r->jids, r->n);
     r->jids[r->n++] = jid_copy(r->arena, j);
 }
 
@@ -220,22 +213,11 @@ void presence_probe_contacts(struct session *s)
 
 /* --- one contact --- */
 
-/* Sending may let handlers run, and these may end sessions: each is looked up by its place again. */
-static struct session *available_at(struct account *a, size_t place)
-{
-    LIST_EACH(it, &a->sessions) {
-        struct session *s = LIST_ENTRY(it, struct session, link);
-        if (session_available(s) && place-- == 0)
-            return s;
-    }
-    return NULL;
-}
-
 void presence_show(struct account *a, struct jid to)
 {
     struct session *s;
     account_pin_again(a);
-    for (size_t i = 0; (s = available_at(a, i)); i++) {
+    for (size_t i = 0; (s = session_available_at(a, i)); i++) {
         struct stanza *p = session_last_presence(s);
         if (p) {
             send_copy(p, to);
@@ -251,7 +233,7 @@ void presence_hide(struct account *a, struct jid to)
     if (sub_sees_us(account_subscription(a, jid_to_bare(to))))
         return; /* she sees it for another reason too */
     account_pin_again(a);
-    for (size_t i = 0; (s = available_at(a, i)); i++) {
+    for (size_t i = 0; (s = session_available_at(a, i)); i++) {
         struct stanza *p = stanza_new(STANZA_PRESENCE, ST_UNAVAILABLE, session_jid(s), to);
         router_route(&p);
     }
@@ -262,7 +244,7 @@ void presence_probe(struct account *a, struct jid contact)
 {
     struct session *s;
     account_pin_again(a);
-    for (size_t i = 0; (s = available_at(a, i)); i++) {
+    for (size_t i = 0; (s = session_available_at(a, i)); i++) {
         struct stanza *p = probe_new(s);
         send_copy(p, contact);
         stanza_end(&p);
@@ -278,7 +260,7 @@ static bool is_directed_to(const struct session *s, struct jid who)
     return false;
 }
 
-/* As available_at, with sessions that are online for some only (§4.6.3 no. 3), and of the resource that was asked about. */
+/* As session_available_at, with sessions that are online for some only (§4.6.3 no. 3), and of the resource that was asked about. */
 static struct session *probed_at(struct account *a, struct str resource, size_t place)
 {
     LIST_EACH(it, &a->sessions) {

@@ -68,6 +68,11 @@ static inline struct jid session_jid(const struct session *s)
 }
 static inline struct jid account_jid(const struct account *a) { return (struct jid){a->bare, a->user_len, a->host_len, 0}; }
 static inline bool session_available(const struct session *s) { return s->show != SHOW_UNAVAILABLE && !s->closing; }
+/*
+ * The available session at that place of the account's, from 0; NULL: no more. For loops that send: handlers may run then, and
+ * these may end sessions, so each is looked up by its place again.
+ */
+struct session *session_available_at(struct account *a, size_t place);
 
 void account_shard_start(void);
 void account_shard_stop(void);

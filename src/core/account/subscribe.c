@@ -132,6 +132,24 @@ static void send_locked(struct account *a, struct stanza **sp)
     arena_release(&arena);
 }
 
+/* Under the roster's lock, unless modules show the other already: then there is nothing to ask for, and it ends here. */
+static void step_locked(struct account *a, struct stanza **sp, struct jid other, bool to,
+                        void (*step)(struct account *a, struct stanza **sp) YIELDS) YIELDS;
+static void step_locked(struct account *a, struct stanza **sp, struct jid other, bool to,
+                        void (*step)(struct account *a, struct stanza **sp))
+{
+    enum store_rc rc = account_roster_lock(a);
+    if (rc != STORE_OK) {
+        refuse(sp, rc);
+        return;
+    }
+    if (is_shared(a, other, to))
+        stanza_end(sp);
+    else
+        step(a, sp);
+    account_roster_unlock(a);
+}
+
 void subscribe_send(struct account *a, struct stanza **sp)
 {
     struct stanza *s = *sp;
@@ -140,16 +158,7 @@ void subscribe_send(struct account *a, struct stanza **sp)
         stanza_end(sp); /* everybody sees his own resources anyway */
         return;
     }
-    enum store_rc rc = account_roster_lock(a);
-    if (rc != STORE_OK) {
-        refuse(sp, rc);
-        return;
-    }
-    if (is_shared(a, s->to, s->type == ST_SUBSCRIBE || s->type == ST_UNSUBSCRIBE))
-        stanza_end(sp);
-    else
-        send_locked(a, sp);
-    account_roster_unlock(a);
+    step_locked(a, sp, s->to, s->type == ST_SUBSCRIBE || s->type == ST_UNSUBSCRIBE, send_locked);
 }
 
 /* --- for the account --- */
@@ -241,16 +250,7 @@ void subscribe_receive(struct account *a, struct stanza **sp)
         stanza_end(sp);
         return;
     }
-    enum store_rc rc = account_roster_lock(a);
-    if (rc != STORE_OK) {
-        refuse(sp, rc);
-        return;
-    }
-    if (is_shared(a, s->from, s->type == ST_SUBSCRIBED || s->type == ST_UNSUBSCRIBED))
-        stanza_end(sp);
-    else
-        receive_locked(a, sp);
-    account_roster_unlock(a);
+    step_locked(a, sp, s->from, s->type == ST_SUBSCRIBED || s->type == ST_UNSUBSCRIBED, receive_locked);
 }
 
 /* --- changes of the roster itself --- */

@@ -113,11 +113,6 @@ static int at_home(call_fn fn, struct op *o, enum err_code late, struct error *e
     return copied_call(shard, fn, o, late, err);
 }
 
-static int no_account(struct error *err)
-{
-    return err_set(err, ERR_NOT_FOUND, "no such account");
-}
-
 /* --- the methods of a host, one after the other --- */
 
 /* What an operation at home needs; the configuration is held, it owns the methods and may be replaced meanwhile. */
@@ -259,7 +254,7 @@ static int check_in_order(struct op *o, struct turn *t, struct error *err)
         }
         remember(&worst, &one);
     }
-    return worst.code ? err_set(err, worst.code, "%s", worst.text) : no_account(err);
+    return worst.code ? err_set(err, worst.code, "%s", worst.text) : auth_no_account(err);
 }
 
 static int check_at_home(void *arg, struct error *err) YIELDS;
@@ -270,7 +265,7 @@ static int check_at_home(void *arg, struct error *err)
     int rc;
 
     if (!turn_begin(&t, o))
-        return no_account(err);
+        return auth_no_account(err);
     rc = t.methods->only_stored ? auth_internal.check(&t.ask, err) : check_in_order(o, &t, err);
     turn_end(&t);
     return rc;
@@ -311,8 +306,8 @@ static int keys_at_home(void *arg, struct error *err)
     int rc;
 
     if (!turn_begin(&t, o))
-        return no_account(err);
-    rc = t.methods->scram ? auth_internal_keys(o->arena, &t.ask, o->hash, &o->keys, err) : no_account(err);
+        return auth_no_account(err);
+    rc = t.methods->scram ? auth_internal_keys(o->arena, &t.ask, o->hash, &o->keys, err) : auth_no_account(err);
     turn_end(&t);
     return rc;
 }
@@ -488,7 +483,7 @@ static int set_at_home(void *arg, struct error *err)
     int rc;
 
     if (!turn_begin(&t, o))
-        return no_account(err);
+        return auth_no_account(err);
     rc = set_in_order(&t, err);
     if (rc == 0)
         rc = forget_tokens(&t, err);
@@ -558,7 +553,7 @@ static int remove_at_home(void *arg, struct error *err)
     int rc;
 
     if (!turn_begin(&t, o))
-        return no_account(err);
+        return auth_no_account(err);
     rc = remove_in_order(&t, err);
     if (rc == 0)
         rc = forget_tokens(&t, err);

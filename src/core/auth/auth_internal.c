@@ -11,11 +11,6 @@
 #include "core/auth/oauth.h"
 #include "rt/pool.h"
 
-static int no_account(struct error *err)
-{
-    return err_set(err, ERR_NOT_FOUND, "no such account");
-}
-
 /* --- blocking work --- */
 
 struct check_job {
@@ -150,7 +145,7 @@ static int check(const struct auth_ask *q, struct error *err)
         return -1;
     if (e->rc == STORE_NONE) {
         act_out_check(e, q->password, q->policy->forms);
-        rc = no_account(err);
+        rc = auth_no_account(err);
     } else {
         rc = password_fits(e, q->password) ? 0 : err_set(err, ERR_NOT_AUTHORIZED, "wrong password");
     }
@@ -191,7 +186,7 @@ static int keys_of_entry(struct auth_entry *e, enum scram_hash h, unsigned forms
 {
     if (e->rc == STORE_NONE) {
         act_out_derive(e, h, forms);
-        return no_account(err);
+        return auth_no_account(err);
     }
     if (e->creds.scram[h].iterations)
         return 0;
@@ -272,7 +267,7 @@ static int set(const struct auth_ask *q, struct error *err)
     if (exists(q, &there, err) != 0)
         return -1;
     if (!there)
-        return no_account(err);
+        return auth_no_account(err);
     rc = make_creds(&j, q->password, q->policy->forms, err);
     if (rc == 0)
         rc = written(q, users_set_with(q->host, q->user, &j.creds, q->with), err);

@@ -130,3 +130,8 @@ int auth_methods_make(struct config *c, struct error *err)
     c->auth = made->methods;
     return 0;
 }
+
+int auth_no_account(struct error *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "no such account");
+}

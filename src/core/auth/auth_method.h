@@ -9,6 +9,9 @@
 #include "core/auth/auth_policy.h"
 #include "core/config/config.h"
 
+/* ERR_NOT_FOUND, in the words of all; -1. */
+int auth_no_account(struct error *err);
+
 /* A question about one account. Everything lives until the answer; host and user are prepared. */
 struct auth_ask {
     struct str host, user, password;

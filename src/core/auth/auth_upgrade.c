@@ -17,11 +17,6 @@ struct upgrade {
     struct scram_keys known, add;
 };
 
-static int no_account(struct error *err)
-{
-    return err_set(err, ERR_NOT_FOUND, "no such account");
-}
-
 static unsigned forms_of(const struct user_creds *c)
 {
     unsigned forms = c->has_plain ? AUTH_FORM_PLAIN : 0;
@@ -70,7 +65,7 @@ static int at_home(call_fn fn, struct str host, struct str user, const struct sc
                    unsigned *forms_out, struct error *err)
 {
     if (user.n > JID_PART_MAX || host.n > JID_PART_MAX)
-        return no_account(err);
+        return auth_no_account(err);
     struct arena *a = arena_new();
     arena_mark_secret(a);
     struct upgrade *u = ARENA_NEW(a, struct upgrade);

@@ -48,13 +48,7 @@ static const char *acl_type_near(struct str type)
 
 static struct acl_cond *cond_add(struct rule_compiler *c, struct acl_conds *out)
 {
-    /* Doubling in an arena leaves the old array behind: at most as much again. */
-    if ((out->n & (out->n - 1)) == 0) {
-        struct acl_cond *v = ARENA_ARRAY(c->arena, struct acl_cond, out->n ? out->n * 2 : 1);
-        if (out->n)
-            memcpy(v, out->v, out->n * sizeof(*v));
-        out->v = v;
-    }
+    ARENA_MORE(c->arena, out->v, out->n);
     return &out->v[out->n++];
 }
 
@@ -353,12 +347,7 @@ static int clause_value(struct rule_compiler *c, enum rule_values values, const 
 
 static struct rule_clause *clause_add(struct rule_compiler *c, struct rule *out)
 {
-    if ((out->n & (out->n - 1)) == 0) {
-        struct rule_clause *v = ARENA_ARRAY(c->arena, struct rule_clause, out->n ? out->n * 2 : 1);
-        if (out->n)
-            memcpy(v, out->v, out->n * sizeof(*v));
-        out->v = v;
-    }
+    ARENA_MORE(c->arena, out->v, out->n);
     return &out->v[out->n++];
 }
 

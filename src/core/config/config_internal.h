@@ -18,7 +18,7 @@
 struct words {
     struct str *names;
     struct yaml **values;
-    size_t n, cap;
+    size_t n;
 };
 
 struct loader {

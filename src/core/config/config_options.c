@@ -22,15 +22,12 @@ struct building {
     struct loader *l;
     const struct option_source *src;
     struct opt_entry *entries;
-    size_t n, cap;
+    size_t n;
 };
 
 static struct opt_entry *entry_add(struct building *b, const struct opt_def *def)
 {
-    if (b->n == b->cap) {
-        b->cap = b->cap ? b->cap * 2 : 16;
-        b->entries = mem_realloc(b->entries, b->cap * sizeof(*b->entries));
-    }
+    MEM_MORE(b->entries, b->n);
     struct opt_entry *e = &b->entries[b->n++];
     *e = (struct opt_entry){.def = def};
     return e;

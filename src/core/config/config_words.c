@@ -31,18 +31,8 @@ void words_set(struct arena *a, struct words *w, struct str name, struct yaml *v
             w->values[i] = value;
             return;
         }
-    if (w->n == w->cap) {
-        size_t cap = w->cap ? w->cap * 2 : 16;
-        struct str *names = ARENA_ARRAY(a, struct str, cap);
-        struct yaml **values = ARENA_ARRAY(a, struct yaml *, cap);
-        if (w->n) {
-            memcpy(names, w->names, w->n * sizeof(*names));
-            memcpy(values, w->values, w->n * sizeof(struct yaml *));
-        }
-        w->names = names;
-        w->values = values;
-        w->cap = cap;
-    }
+    ARENA_MORE(a, w->names, w->n);
+    ARENA_MORE(a, w->values, w->n);
     w->names[w->n] = name;
     w->values[w->n++] = value;
 }

@@ -22,12 +22,7 @@ static bool is_tagged(const struct term *t, const char *word)
 
 static void add_term(struct arena *a, struct terms *list, struct term *t)
 {
-    if ((list->n & (list->n - 1)) == 0) {
-        struct term **grown = ARENA_ARRAY(a, struct term *, list->n ? list->n * 2 : 1);
-        if (list->n)
-            memcpy(grown, list->items, list->n * sizeof(struct term *));
-        list->items = grown;
-    }
+    ARENA_MORE(a, list->items, list->n);
     list->items[list->n++] = t;
 }
 

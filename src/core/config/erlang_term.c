@@ -311,15 +311,9 @@ static struct term *new_term(struct reader *r, enum term_kind kind)
     return t;
 }
 
-/* Room is doubled whenever the count is a power of two. */
 static void add_item(struct arena *a, struct term ***items, size_t *n, struct term *t)
 {
-    if ((*n & (*n - 1)) == 0) {
-        struct term **grown = ARENA_ARRAY(a, struct term *, *n ? *n * 2 : 1);
-        if (*n)
-            memcpy(grown, *items, *n * sizeof(struct term *));
-        *items = grown;
-    }
+    ARENA_MORE(a, *items, *n);
     (*items)[(*n)++] = t;
 }
 

@@ -65,12 +65,7 @@ struct who_list {
 
 static struct api_who *who_add(struct rule_compiler *c, struct who_list *out)
 {
-    if ((out->n & (out->n - 1)) == 0) {
-        struct api_who *v = ARENA_ARRAY(c->arena, struct api_who, out->n ? out->n * 2 : 1);
-        if (out->n)
-            memcpy(v, out->v, out->n * sizeof(*v));
-        out->v = v;
-    }
+    ARENA_MORE(c->arena, out->v, out->n);
     return &out->v[out->n++];
 }
 

@@ -12,7 +12,6 @@ struct explainer {
     const struct api_caller *caller;
     const struct api_target *t;
     struct explanation *e;
-    size_t cap;
     struct str section;
     struct buf b; /* the text being made */
 };
@@ -20,13 +19,7 @@ struct explainer {
 static void add_row(struct explainer *x, const char *part, bool yes, const struct yaml *where)
 {
     struct explanation *e = x->e;
-    if (e->n == x->cap) {
-        x->cap = x->cap ? x->cap * 2 : 32;
-        struct explain_row *v = ARENA_ARRAY(x->a, struct explain_row, x->cap);
-        if (e->n)
-            memcpy(v, e->rows, e->n * sizeof(*v));
-        e->rows = v;
-    }
+    ARENA_MORE(x->a, e->rows, e->n);
     e->rows[e->n++] = (struct explain_row){x->section, part, yes, arena_str(x->a, buf_str(&x->b)), where};
     buf_clear(&x->b);
 }

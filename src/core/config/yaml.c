@@ -112,15 +112,12 @@ static int read_node(struct reader *r, const yaml_event_t *ev, unsigned depth, s
 
 struct children {
     struct yaml **v;
-    size_t n, cap;
+    size_t n;
 };
 
 static void children_add(struct children *c, struct yaml *y)
 {
-    if (c->n == c->cap) {
-        c->cap = c->cap ? c->cap * 2 : 16;
-        c->v = mem_realloc(c->v, c->cap * sizeof(*c->v));
-    }
+    MEM_MORE(c->v, c->n);
     c->v[c->n++] = y;
 }
 

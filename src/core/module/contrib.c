@@ -88,7 +88,7 @@ static int uninstall(struct contrib_job *j)
 struct names {
     struct arena *arena;
     struct str *v;
-    size_t n, cap;
+    size_t n;
 };
 
 static void names_add(void *arg, const char *name, const char *dir)
@@ -99,14 +99,7 @@ static void names_add(void *arg, const char *name, const char *dir)
     const struct module *m = module_find(str_of(name));
     if (contrib_path(file, dir, object, NULL) != 0 || access(file, R_OK) != 0 || (m && !module_file_changed(m, file)))
         return;
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 16;
-        struct str *v = ARENA_ARRAY(l->arena, struct str, cap);
-        if (l->n)
-            memcpy(v, l->v, l->n * sizeof(*v));
-        l->v = v;
-        l->cap = cap;
-    }
+    ARENA_MORE(l->arena, l->v, l->n);
     l->v[l->n++] = arena_str(l->arena, str_of(name));
 }
 
@@ -230,12 +223,6 @@ static int on_main(void *arg, struct error *err)
     return rc;
 }
 
-static void arena_drop(void *arg)
-{
-    struct arena *a = arg;
-    arena_release(&a);
-}
-
 /* An arena for what shard 0 writes, which it may still do when nobody waits any more; lives as long as `a` at least. */
 static struct arena *arena_beside(struct arena *a)
 {
@@ -262,7 +249,7 @@ int contrib_run(struct contrib_call *c, struct error *err)
 struct listing {
     struct arena *arena;
     struct contrib_item *v;
-    size_t n, cap;
+    size_t n;
 };
 
 static void list_add(void *arg, const char *name, const char *dir)
@@ -270,14 +257,7 @@ static void list_add(void *arg, const char *name, const char *dir)
     struct listing *l = arg;
     struct contrib_spec spec;
     struct error err = ERROR_INIT;
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 16;
-        struct contrib_item *v = ARENA_ARRAY(l->arena, struct contrib_item, cap);
-        if (l->n)
-            memcpy(v, l->v, l->n * sizeof(*v));
-        l->v = v;
-        l->cap = cap;
-    }
+    ARENA_MORE(l->arena, l->v, l->n);
     struct contrib_item *i = &l->v[l->n++];
     i->name = arena_str(l->arena, str_of(name));
     bool good = contrib_spec_read(l->arena, dir, name, &spec, NULL, &err) == 0;

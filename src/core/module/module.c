@@ -637,3 +637,10 @@ void iq_error(struct iq *iq, enum err_code code, const char *text)
     if (e)
         router_route(&e);
 }
+
+bool iq_refuse_set(struct iq *iq)
+{
+    if (iq->stanza->type != ST_GET)
+        iq_error(iq, ERR_NOT_ALLOWED, "Value 'set' of 'type' attribute is not allowed");
+    return iq->answered;
+}

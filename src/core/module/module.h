@@ -111,5 +111,7 @@ struct stanza *iq_result_new(const struct iq *iq);
 void iq_result(struct iq *iq, struct stanza *answer);
 void iq_result_empty(struct iq *iq);
 void iq_error(struct iq *iq, enum err_code code, const char *text);
+/* Of what can only be asked for: true when it was a set, which is answered now. */
+bool iq_refuse_set(struct iq *iq);
 
 #endif

@@ -34,14 +34,7 @@ static int fail(const struct service_host *s, const char *words, struct error *e
 
 static void push(struct service_table *t, struct arena *a, struct service_host s)
 {
-    if (t->n == t->cap) {
-        size_t cap = t->cap ? t->cap * 2 : 8;
-        struct service_host *v = ARENA_ARRAY(a, struct service_host, cap);
-        if (t->n)
-            memcpy(v, t->v, t->n * sizeof *v);
-        t->v = v;
-        t->cap = cap;
-    }
+    ARENA_MORE(a, t->v, t->n);
     t->v[t->n++] = s;
 }
 

@@ -58,7 +58,7 @@ size_t service_list(const struct service_host **out);
 
 struct service_table {
     struct service_host *v; /* sorted */
-    size_t n, cap;
+    size_t n;
 };
 
 /*

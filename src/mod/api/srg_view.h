@@ -58,8 +58,6 @@ enum srg_difference srg_view_difference(const struct srg_view *a, const struct s
 /* One more reference. */
 struct srg_view *srg_view_hold(struct srg_view *v);
 void srg_view_release(struct srg_view **v);
-/* The same for arena_on_release: arg is the view. */
-void srg_view_drop(void *arg);
 /* The address of an item, or of a member, as it stands in a view. */
 struct jid srg_jid(struct str bare);
 /* Of any group, by name. */

@@ -12,6 +12,8 @@
 
 /* First child element of that name, whatever its namespace; NULL when missing. */
 struct xml_el *vcard_child(const struct xml_el *el, struct str name);
+/* Appends <NAME>text</NAME>. */
+void vcard_add_text(struct arena *a, struct xml_el *vcard, struct str name, struct str text);
 /* Parsed into `a`; STORE_NONE when there is none, STORE_UNAVAILABLE also when what is stored is no XML. */
 enum store_rc vcard_load(struct arena *a, struct str host, struct str user, struct xml_el **out) YIELDS;
 /*

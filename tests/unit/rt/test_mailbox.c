@@ -301,7 +301,7 @@ static void gathers(void *arg)
         *mode = i % 4;
         for (unsigned s = 0; s < SHARDS; s++)
             slots[s] = &values[s];
-        int rc = mail_gather(fill, mode, slots, a, *mode == 3 ? 20 : 5000, &err);
+        int rc = mail_gather(fill, mode, slots, a, *mode == 3 ? 20 : 60000, &err);
         if (*mode <= 1) {
             CHECK(rc == 0);
             for (unsigned s = 0; s < SHARDS; s++)
