@@ -25,7 +25,7 @@ static int served(struct cmd_call *c, const char *name, struct str *host_out)
 {
     if (arg_host(c, name, host_out) && config_host(config_current(), *host_out))
         return 0;
-    return cmd_fail_as(c, ERR_INTERNAL, FAIL_CRASH, QUOTE_NONE, "error", "%.*s is no virtual host of this server",
+    return cmd_fail_as(c, ERR_INTERNAL, FAIL_CRASH, QUOTE_NONE, "error", "%s: no virtual host of this server: %.*s", name,
                        STR_ARG(arg_str(c, name)));
 }
 
@@ -67,7 +67,7 @@ static int change_run(struct cmd_call *c, struct change *x, enum store_rc (*edit
     if (shared_roster_edit(x->host, edit, x, x->arena, &rc, &err) != 0)
         return cmd_fail_error(c, &err);
     if (rc == STORE_REFUSED)
-        return cmd_fail(c, ERR_BAD_ARGUMENT, "group: \"%.*s\" is no identifier", STR_ARG(x->group));
+        return cmd_fail(c, ERR_BAD_ARGUMENT, "group: no identifier: \"%.*s\"", STR_ARG(x->group));
     return rc == STORE_OK || rc == STORE_NONE || rc == STORE_CONFLICT ? 0 : store_failed(c, rc);
 }
 
@@ -200,7 +200,7 @@ static int check_name(struct cmd_call *c, const char *name)
     struct str out;
     if (arg_user(c, name, &out) && out.n)
         return 0;
-    return cmd_fail_as(c, ERR_INTERNAL, FAIL_CRASH, QUOTE_NONE, "error", "\"%.*s\" is no identifier of a group",
+    return cmd_fail_as(c, ERR_INTERNAL, FAIL_CRASH, QUOTE_NONE, "error", "%s: no identifier: \"%.*s\"", name,
                        STR_ARG(arg_str(c, name)));
 }
 
@@ -223,7 +223,7 @@ static int check_identifier(struct cmd_call *c)
     struct str group = arg_str(c, "group");
     if (group.n && is_label(group))
         return 0;
-    return cmd_fail(c, ERR_BAD_ARGUMENT, "group: \"%.*s\" is no identifier", STR_ARG(group));
+    return cmd_fail(c, ERR_BAD_ARGUMENT, "group: no identifier: \"%.*s\"", STR_ARG(group));
 }
 
 static int create_group(struct cmd_call *c) YIELDS;
@@ -628,7 +628,7 @@ static int change_member(struct cmd_call *c, bool on)
         return -1;
     if (!flag && (!arg_user(c, "user", &user) || !arg_host(c, "host", &host) || !user.n ||
                   !jid_make(c->arena, user, host, STR_NULL, &j)))
-        return cmd_fail(c, ERR_BAD_ARGUMENT, "user, host: \"%.*s\" at \"%.*s\" is no address", STR_ARG(arg_str(c, "user")),
+        return cmd_fail(c, ERR_BAD_ARGUMENT, "user, host: no address: \"%.*s\" at \"%.*s\"", STR_ARG(arg_str(c, "user")),
                         STR_ARG(arg_str(c, "host")));
     if (on && check_identifier(c) != 0)
         return -1;
