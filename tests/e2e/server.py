@@ -74,6 +74,7 @@ class Server:
         if change:
             change(self.config)
         self.config_file = self.folder / "ejabberd.yml"
+        self.env = {}
         self.process = None
         self.starts = 0
 
@@ -116,7 +117,7 @@ class Server:
     # --- life ---
 
     def _environment(self, notify):
-        env = dict(os.environ, NOTIFY_SOCKET=notify)
+        env = dict(os.environ, NOTIFY_SOCKET=notify, **self.env)
         for name, options in (("ASAN", "exitcode=86:detect_leaks=1"), ("UBSAN", "exitcode=86:halt_on_error=1:print_stacktrace=1"),
                               ("TSAN", "exitcode=86:second_deadlock_stack=1")):
             env[f"{name}_OPTIONS"] = f"{options}:{os.environ.get(f'{name}_OPTIONS', '')}"

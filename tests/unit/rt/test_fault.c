@@ -3,6 +3,7 @@
 
 #include "rt/fault.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,22 +26,77 @@ static void off_by_default(void **state)
         assert_false(fault_hit((enum fault)i));
 }
 
+/* The points are numbers in a file, written by somebody else at any time. */
+static void armed_while_it_runs(void **state)
+{
+    char name[] = "/tmp/test_fault.XXXXXX";
+    int64_t n[FAULT__COUNT] = {0};
+    int fd = mkstemp(name);
+    assert_int_equal(write(fd, n, sizeof n), sizeof n);
+    setenv("CJABBERD_FAULTS_FILE", name, 1);
+    fault_init();
+    unsetenv("CJABBERD_FAULTS_FILE");
+    assert_false(fault_hit(FAULT_write_short));
+    n[FAULT_write_short] = 2;
+    n[FAULT_store_busy] = -1;
+    assert_int_equal(pwrite(fd, n, sizeof n, 0), sizeof n);
+    for (int i = 1; i < 5; i++) {
+        assert_int_equal(fault_hit(FAULT_write_short), i == 2);
+        assert_true(fault_hit(FAULT_store_busy));
+        assert_false(fault_hit(FAULT_accept_emfile));
+    }
+    assert_int_equal(pread(fd, n, sizeof n, 0), sizeof n);
+    assert_int_equal(n[FAULT_write_short], 0);
+    n[FAULT_store_busy] = 0;
+    assert_int_equal(pwrite(fd, n, sizeof n, 0), sizeof n);
+    close(fd);
+    unlink(name);
+}
+
+static void exits_with(const char *variable, const char *value)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        setenv(variable, value, 1);
+        freopen("/dev/null", "w", stderr);
+        fault_init();
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), 2);
+}
+
+static void a_file_of_another_version_ends_the_program(void **state)
+{
+    exits_with("CJABBERD_FAULTS_FILE", "/dev/null");
+    exits_with("CJABBERD_FAULTS_FILE", "/nowhere/faults");
+}
+
+static void dies_at_once(void **state)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        setenv("CJABBERD_FAULTS", "die_cell=2", 1);
+        fault_init();
+        fault_die(FAULT_die_cell);
+        fault_die(FAULT_die_copied);
+        fault_die(FAULT_die_cell);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
 static void misspelt_names_end_the_program(void **state)
 {
     static const char *const bad[] = {"store_buzy", "store_busy=0", "store_busy=x", "=3"};
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        fflush(NULL);
-        pid_t pid = fork();
-        if (pid == 0) {
-            setenv("CJABBERD_FAULTS", bad[i], 1);
-            freopen("/dev/null", "w", stderr);
-            fault_init();
-            _exit(0);
-        }
-        int status = 0;
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        assert_int_equal(WEXITSTATUS(status), 2);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        exits_with("CJABBERD_FAULTS", bad[i]);
 }
 
 static int answer(void *arg, struct error *err)
@@ -71,6 +127,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(switched_by_name), cmocka_unit_test(off_by_default),
                                        cmocka_unit_test(misspelt_names_end_the_program),
+                                       cmocka_unit_test(armed_while_it_runs),
+                                       cmocka_unit_test(a_file_of_another_version_ends_the_program),
+                                       cmocka_unit_test(dies_at_once),
                                        cmocka_unit_test(a_lost_call_times_out)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
