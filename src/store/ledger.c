@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "rt/fault.h"
 #include "rt/shard.h"
 
 #include <errno.h>
@@ -128,8 +129,10 @@ int ledger_commit(struct error *err)
     free(old);
     old = NULL;
     old_n = 0;
+    fault_die(FAULT_die_ledger_old);
     if (fd >= 0 && rename(new_path, path) != 0)
         return err_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
+    fault_die(FAULT_die_ledger_new);
     return 0;
 }
 

@@ -73,7 +73,9 @@ static enum store_rc commit(struct writer *w)
         w->conn->driver->rollback(w->conn);
         return STORE_UNCERTAIN;
     }
+    fault_die(FAULT_die_uncommitted);
     rc = w->conn->driver->commit(w->conn);
+    fault_die(FAULT_die_committed);
     if (rc == SQL_DONE)
         __atomic_add_fetch(&w->stats.commits, 1, __ATOMIC_RELAXED);
     else

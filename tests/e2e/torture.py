@@ -13,13 +13,15 @@ NS["carbons"], NS["forward"] = "urn:xmpp:carbons:2", "urn:xmpp:forward:0"
 
 
 class Client:
-    """One session of an account. got: {(way, sender): [numbers]}, way "message", "sent" or "received" (carbons)."""
+    """One session of an account. got: {(way, sender): [numbers]}, way "message", "sent" or "received" (carbons). wait: seconds that
+    the session is to wait for its client (XEP-0198 §3), None: as the server likes."""
 
-    def __init__(self, server, rng, user, resource, carbons=False, priority=0):
+    def __init__(self, server, rng, user, resource, carbons=False, priority=0, wait=None):
         self.server, self.rng, self.user, self.resource, self.carbons = server, rng, user, resource, carbons
         self.jid, self.priority = f"{user}@localhost/{resource}", priority
         self.got, self.next, self.stream, self.id = {}, {}, None, None
-        self.errors, self.deaf = [], False
+        self.errors, self.deaf, self.wait = [], False, wait
+        self.told = False  # something was acknowledged since this was asked last
 
     # --- the stream ---
 
@@ -35,19 +37,21 @@ class Client:
         s.open_features()
         return s
 
-    def enter(self):
-        """A new session; what is sent before it is known to be kept would be nobody's."""
+    def enter(self, show=True):
+        """A new session; what is sent before it is known to be kept would be nobody's. show: so is its presence."""
         s = self._authenticated()
         s.bind(self.resource)
         self.stream, self.h, self.sent, self.acked, self.unacked, self.shown, self.deaf = s, 0, 0, 0, [], False, False
-        s.send(f"<enable xmlns='{SM}' resume='true'/>")
+        most = "" if self.wait is None else f" max='{self.wait}'"
+        s.send(f"<enable xmlns='{SM}' resume='true'{most}/>")
         self.id = s.expect_tag(f"{{{SM}}}enabled").get("id")
         if self.carbons:
             self.send("<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq>")
         self.send("<iq type='get' id='ping'><ping xmlns='urn:xmpp:ping'/></iq>")
         self.settle()
-        self.show()
-        self.settle()
+        if show:
+            self.show()
+            self.settle()
         return self
 
     def show(self):
@@ -133,7 +137,7 @@ class Client:
             print(self.stream.transcript(2500))
         assert self.acked <= h <= self.sent, f"{self.jid}: {h} acknowledged, between {self.acked} and {self.sent}"
         del self.unacked[:h - self.acked]
-        self.acked = h
+        self.acked, self.told = h, True
 
     def _note(self, way, m):
         body = m.findtext(q("client", "body"))

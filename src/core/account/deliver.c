@@ -10,6 +10,7 @@
 #include "core/c2s/mgmt.h"
 #include "core/module/module.h"
 #include "core/router.h"
+#include "rt/fault.h"
 #include "rt/fiber.h"
 #include <stdlib.h>
 
@@ -99,6 +100,8 @@ static void undelivered(struct account *a, struct stanza **s)
 {
     struct stanza_event ev = {.account = a, .stanza = *s};
     enum hook_verdict v = hook_run_message_undelivered(a->host, &ev);
+    if (v == HOOK_STOP)
+        fault_die(FAULT_die_kept);
     if (v == HOOK_PASS)
         router_bounce(s, ERR_NO_RECIPIENT, (*s)->type == ST_GROUPCHAT ? no_session : NULL);
     else if (v == HOOK_REJECT)

@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "core/account/session.h"
 #include "core/c2s/c2s.h"
+#include "rt/fault.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
 #include "store/ledger.h"
@@ -160,6 +161,8 @@ void mgmt_append(struct mgmt *m, enum stanza_kind kind, struct str bytes, uint32
     if (m->session && m->session->owner)
         note_sent(m);
     note_effect(m, st, m->out);
+    if (st && st->cause && st->kind == STANZA_MESSAGE)
+        fault_die(FAULT_die_cell);
     if (m->kept)
         mgmt_changed(m);
     look_full(m);
@@ -214,6 +217,8 @@ bool mgmt_take_ack(struct mgmt *m, uint32_t h)
     m->acked = h;
     if (m->cell)
         m->cell->acked = h;
+    if (more)
+        fault_die(FAULT_die_acked);
     while (m->n && (int32_t)(mgmt_first(m)->h - h) <= 0)
         drop_first(m);
     tidy(m);
@@ -391,6 +396,7 @@ void mgmt_received(struct mgmt *m, struct stanza *s)
     s->cause = &m->window->cause;
     s->cause_n = m->in;
     mgmt_changed(m);
+    fault_die(FAULT_die_received);
 }
 
 void mgmt_settle(struct mgmt *m)

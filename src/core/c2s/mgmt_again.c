@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "core/account/session.h"
 #include "core/c2s/mgmt.h"
+#include "rt/fault.h"
 #include "store/ledger.h"
 #include "store/spool.h"
 #include <stdlib.h>
@@ -156,6 +157,7 @@ static void hand_over(struct earlier *e, const struct stanza *st)
     ledger_push(&st->cause->effects, e->cell);
     e->cell = NULL;
     earlier_free(e);
+    fault_die(FAULT_die_again);
 }
 
 static void put_back(struct session *s, const struct stanza *st, uint32_t h)
@@ -164,6 +166,7 @@ static void put_back(struct session *s, const struct stanza *st, uint32_t h)
     session_write(s, st, &b);
     mgmt_insert(s->mgmt, st->kind, buf_str(&b), (uint32_t)clock_wall_s(), h, st);
     buf_deinit(&b);
+    fault_die(FAULT_die_put_back);
 }
 
 bool mgmt_again(struct session *s, const struct stanza *st)

@@ -11,6 +11,7 @@
 #include "core/c2s/mgmt.h"
 #include "core/module/module.h"
 #include "core/router.h"
+#include "rt/fault.h"
 #include "rt/fiber.h"
 #include "rt/shard.h"
 #include "store/ledger.h"
@@ -183,6 +184,7 @@ static void give_back(struct ending *e, struct account *a, const struct mgmt_rec
         if (e->m->kept)
             watch(e, s, r->h);
         give_back_message(a, &s, r->sent_s, resend, e->offline);
+        fault_die(FAULT_die_given_back);
     } else if (s->kind == STANZA_IQ && (s->type == ST_GET || s->type == ST_SET)) {
         router_bounce(&s, ERR_NO_RECIPIENT, "User session terminated");
     } else {
@@ -228,6 +230,7 @@ static void rest_fiber(void *arg)
     while (!e->saved)
         fiber_sleep(SAVE_MS);
     if (wait_safe(e)) {
+        fault_die(FAULT_die_end_safe);
         mgmt_forget(e->m);
         ledger_free_all(&e->cause.effects);
     }
@@ -240,8 +243,10 @@ static void save_fiber(void *arg) YIELDS;
 static void save_fiber(void *arg)
 {
     struct ending *e = arg;
+    fault_die(FAULT_die_ended);
     if (e->m->kept && has_message(e->m))
         mgmt_save_end(e->m, e->who);
+    fault_die(FAULT_die_end_saved);
     mgmt_earlier_unspool(e->m, e->who);
     e->saved = true;
 }

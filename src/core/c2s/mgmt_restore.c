@@ -11,6 +11,7 @@
 #include "core/auth/auth.h"
 #include "core/c2s/mgmt.h"
 #include "core/module/module.h"
+#include "rt/fault.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
 #include "store/ledger.h"
@@ -224,8 +225,10 @@ static void take_effects(struct mgmt *m, const struct returning *r, bool ended)
         if (c[i].kind != LEDGER_EFFECT || !may_come_again(&c[i]))
             continue;
         bool had = in_hands(m, &c[i]);
-        if (c[i].cause == LEDGER_SPOOL && had && take_from_spool(r, &c[i]))
+        if (c[i].cause == LEDGER_SPOOL && had && take_from_spool(r, &c[i])) {
+            fault_die(FAULT_die_taken);
             continue;
+        }
         if (!ended)
             mgmt_earlier(m, &c[i]);
         else if (had && c[i].cause != LEDGER_SPOOL)
@@ -278,6 +281,16 @@ static int take_gone(void *arg, void *slot, struct error *err)
             !known_find(c[i].stream) && may_come_again(&c[i]) && is_done(&c[i]))
             mgmt_earlier_gone(&c[i]);
     take_spooled();
+    fault_die(FAULT_die_restored);
+    return 0;
+}
+
+static int begin_endings(void *arg, void *slot, struct error *err) YIELDS;
+static int begin_endings(void *arg, void *slot, struct error *err)
+{
+    (void)arg;
+    (void)slot;
+    (void)err;
     mgmt_end_go();
     return 0;
 }
@@ -341,6 +354,7 @@ static int come_home(void *arg, struct error *err)
     if (m->row_due)
         mgmt_changed(m);
     mgmt_release(&m);
+    fault_die(FAULT_die_returned);
     return 0;
 }
 
@@ -391,6 +405,11 @@ static int finish_restore(struct error *err)
 {
     struct arena *a = arena_new();
     int rc = mail_gather(take_gone, NULL, ARENA_ARRAY(a, void *, shard_count()), a, 60000, err);
+    /* In this order: what comes of giving back is noted in the new ledger, which the next process has to find. */
+    if (rc == 0)
+        rc = ledger_commit(err);
+    if (rc == 0)
+        rc = mail_gather(begin_endings, NULL, ARENA_ARRAY(a, void *, shard_count()), a, 60000, err);
     arena_release(&a);
     free(known);
     known = NULL;
@@ -398,7 +417,7 @@ static int finish_restore(struct error *err)
     free(spooled);
     spooled = NULL;
     spooled_n = spooled_cap = 0;
-    return rc == 0 ? ledger_commit(err) : rc;
+    return rc;
 }
 
 int mgmt_restore(const char *folder, struct error *err)
@@ -406,6 +425,7 @@ int mgmt_restore(const char *folder, struct error *err)
     unsigned n = 0;
     if (folder && ledger_open(folder, err) != 0)
         return -1;
+    fault_die(FAULT_die_ledger_read);
     enum store_rc rc = sm_sweep_done();
     if (rc == STORE_OK)
         rc = sm_each_done(note_spooled, NULL);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "core/account/session.h"
 #include "core/c2s/mgmt.h"
+#include "rt/fault.h"
 #include "rt/fiber.h"
 #include "rt/shard.h"
 #include "store/ledger.h"
@@ -92,6 +93,15 @@ static enum store_rc add_row(struct mgmt *m)
     return rc;
 }
 
+/* sent: stanzas to the client were in it; handled: the count of those of the client. */
+static void may_die(const struct sm_change *c, enum fault sent, enum fault handled)
+{
+    if (c->n_sent)
+        fault_die(sent);
+    if (c->has_handled)
+        fault_die(handled);
+}
+
 static enum store_rc write_change(struct mgmt *m) YIELDS;
 static enum store_rc write_change(struct mgmt *m)
 {
@@ -105,11 +115,15 @@ static enum store_rc write_change(struct mgmt *m)
         ledger_push_all(&effects, &m->effects);
     }
     enum store_rc rc = STORE_OK;
+    may_die(&c, FAULT_die_uncopied, FAULT_die_uncounted);
     if (c.n_sent || c.has_acked || c.has_handled || c.has_expiry)
         rc = sm_save(arena_str(a, str_of(m->id)), &c);
     if (rc == STORE_OK) {
+        may_die(&c, FAULT_die_copied, FAULT_die_counted);
         m->safe = c.handled;
         ledger_free_all(&effects);
+        if (c.has_handled)
+            fault_die(FAULT_die_let_go);
         /* Acknowledged while they were being written: their rows are there now. */
         m->acked_due |= c.n_sent && mgmt_acked(m) != acked;
     } else {
@@ -198,7 +212,8 @@ static void start_writers(void)
 
 static void on_timer(struct timer *t)
 {
-    start_writers();
+    if (!fault_hit(FAULT_sessions_late))
+        start_writers();
     if (!list_empty(&dirty) && !timer_armed(t))
         timer_arm(t, failing ? RETRY_MS : DELAY_MS);
 }
@@ -331,8 +346,10 @@ void mgmt_forget(struct mgmt *m)
         return;
     if (m->cell)
         m->cell->over = 1; /* before the row goes: a stream without one may also be one that never had any */
+    fault_die(FAULT_die_over);
     if (m->stored)
         rc = sm_remove(str_of(m->id));
+    fault_die(FAULT_die_forgotten);
     if (rc != STORE_OK && rc != STORE_NONE)
         complain(rc);
     else {
