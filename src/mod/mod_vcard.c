@@ -75,18 +75,20 @@ bool vcard_binval(struct arena *a, struct str text, struct str *out)
     return base64_decode(a, str_n(p, n), out);
 }
 
-static const char *const binaries[] = {"PHOTO", "LOGO", "SOUND"};
+bool vcard_is_binary(struct str name)
+{
+    return str_eq(name, S("PHOTO")) || str_eq(name, S("LOGO")) || str_eq(name, S("SOUND"));
+}
 
 /* A broken picture would go to everybody who looks (XEP-0054 §3.3.1: base64). */
 static bool binvals_ok(struct arena *a, const struct xml_el *vcard)
 {
     struct str bytes;
-    for (struct xml_el *el = xml_first(vcard); el; el = xml_next(el))
-        for (size_t i = 0; i < ARRAY_LEN(binaries); i++) {
-            const struct xml_el *val = str_eq(el->name, str_of(binaries[i])) ? vcard_child(el, S("BINVAL")) : NULL;
-            if (val && !vcard_binval(a, xml_text_of(a, val), &bytes))
-                return false;
-        }
+    for (struct xml_el *el = xml_first(vcard); el; el = xml_next(el)) {
+        struct xml_el *val = vcard_is_binary(el->name) ? vcard_child(el, S("BINVAL")) : NULL;
+        if (val && !vcard_binval(a, xml_text_of(a, val), &bytes))
+            return false;
+    }
     return true;
 }
 

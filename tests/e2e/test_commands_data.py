@@ -1,5 +1,6 @@
 """Commands about rosters, shared groups, vCards, private XML, waiting messages and privacy lists: each example of the published
 reference through every front end, what is wrong with one argument, and what clients see of it."""
+import hashlib
 import http.client
 import json
 import re
@@ -8,7 +9,7 @@ import xmlrpc.client
 
 import pytest
 
-from im import drain, expect_presence, pushed, roster
+from im import befriend, drain, expect_presence, pushed, roster
 from server import PASSWORD
 from test_adhoc import execute
 from xmppstream import DEADLINE, error_of, local, until
@@ -232,6 +233,7 @@ WRONG = [
     *(("set_vcard2", {**FIELD, "content": x}, 500, "XML") for x in (CONTROL, "a\ufffe", "\0")),
     ("set_vcard2_multi", {**ONE, "name": "N", "subname": "X", "contents": ["ok", CONTROL]}, 500, "XML"),
     ("set_vcard2_multi", {**ONE, "name": "N", "subname": "X", "contents": []}, 500, "empty"),
+    ("set_vcard2", {**ONE, "name": "PHOTO", "subname": "BINVAL", "content": "no picture"}, 400, "base64"),
     ("set_nickname", {**ONE, "nickname": CONTROL}, 500, "XML"),
     ("set_nickname", {**ONE, "user": "a b", "nickname": "x"}, 400, "badarg"),
     ("get_vcard", {**ONE, "host": "nowhere.test", "name": "FN"}, 400, "error_wrong_hostname"),
@@ -241,6 +243,7 @@ WRONG = [
     *(("private_set", {**ONE, "element": x}, 200, "no XML") for x in (
         "", "text", "<a>", "<a/><b/>", "<a/>x", "<a b='1' b='2'/>", "<p:a/>", "<!DOCTYPE a><a/>", "<a>&foo;</a>", "<a>&#1;</a>",
         "<a>" * 5000 + "</a>" * 5000)),
+    ("private_set", {**ONE, "element": "<banned xmlns='jabber:ejabberd:banned'/>"}, 200, "unban_account"),
     ("private_set", {**ONE, "host": "nowhere.test", "element": "<a/>"}, 500, "not served"),
     ("get_offline_count", {**ONE, "host": "nowhere.test"}, 500, "unknown virtual host"),
     *(("delete_old_messages_batch", {**BATCH, k: x}, 400, "at least 1") for k in ("batch_size", "rate") for x in (0, -1)),
@@ -322,6 +325,17 @@ def test_pushed_rosters_are_seen(server, streams):
     assert len(server.api("process_rosteritems", **args)) == 1
     assert pushed(people[0], people[1].bare)[0] == "remove"
     expect_presence(people[1], people[0].jid, "unavailable")
+
+
+def test_photo_set_by_a_command(server, streams):
+    """XEP-0153 §4.1: contacts and own resources see the new digest at once."""
+    one, two = (streams(server.login(server.register(), "r", presence=True)) for _ in range(2))
+    befriend(one, two)
+    user, update = one.bare.partition("@")[0], "{vcard-temp:x:update}"
+    for content, digest in (("AAEC", hashlib.sha1(b"\0\1\2").hexdigest()), ("AAED\n", hashlib.sha1(b"\0\1\3").hexdigest())):
+        assert server.api("set_vcard2", user=user, host="localhost", name="PHOTO", subname="BINVAL", content=content) == 0
+        for s in (one, two):
+            assert expect_presence(s, one.jid).findtext(f"{update}x/{update}photo") == digest
 
 
 def test_private_xml_of_commands_and_clients(server, streams):

@@ -1,6 +1,7 @@
 /* Commands of the tag private: XML that clients keep on the server (XEP-0049), and bookmarks on their way out of it. */
 #include "admin/command.h"
 
+#include "core/auth/ban.h"
 #include "core/config/config.h"
 #include "mod/api/private.h"
 #include "xml/stream.h"
@@ -95,6 +96,11 @@ static int private_set_(struct cmd_call *c)
         return cmd_fail(c, ERR_INTERNAL, "%.*s is no name of an account", STR_ARG(arg_str(c, "user")));
     if (!el)
         return no_xml(c, why);
+    if (str_eq(el->ns_uri, S(BAN_NS))) { /* with it the old password would be gone for good */
+        cmd_code(c, false);
+        cmd_reason(c, "the record of a ban is changed by ban_account and unban_account only");
+        return 0;
+    }
     enum store_rc rc = private_save(host, user, &el, 1);
     if (rc != STORE_OK)
         return store_failed(c, rc);

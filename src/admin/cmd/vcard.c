@@ -215,6 +215,17 @@ static int bad_text(struct cmd_call *c, const char *arg)
     return cmd_fail(c, ERR_INTERNAL, "%s: the text has characters that XML does not allow", arg);
 }
 
+/* A picture that is none would go to everybody who looks (XEP-0054 §3.3.1). */
+static bool pictures_ok(struct arena *a, const struct change *ch)
+{
+    struct str bytes;
+    bool binary = str_eq(ch->part, S("BINVAL")) && vcard_is_binary(ch->name);
+    for (size_t i = 0; binary && i < ch->n; i++)
+        if (!vcard_binval(a, ch->texts[i], &bytes))
+            return false;
+    return true;
+}
+
 static int check(struct cmd_call *c, const struct change *ch, const char *texts_arg)
 {
     if (!ch->anew && !name_ok(ch->name))
@@ -224,7 +235,7 @@ static int check(struct cmd_call *c, const struct change *ch, const char *texts_
     for (size_t i = 0; i < ch->n; i++)
         if (!xml_text_ok(ch->texts[i]))
             return bad_text(c, texts_arg);
-    return 0;
+    return pictures_ok(c->arena, ch) ? 0 : cmd_fail(c, ERR_BAD_ARGUMENT, "%s: expected base64", texts_arg);
 }
 
 static void put(struct arena *a, struct xml_el *vcard, const struct change *ch)

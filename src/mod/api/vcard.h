@@ -29,6 +29,8 @@ extern const struct service vcard_search_service;
 void vcard_photo_changed(unsigned host, struct jid owner, const struct xml_el *vcard);
 /* The digest of the photo in a vCard (XEP-0153 §3.1); false: there is none. out has room for VCARD_PHOTO_HEX + 1. */
 bool vcard_photo_digest(const struct xml_el *vcard, char *out);
+/* The fields that have their content in <BINVAL/>. */
+bool vcard_is_binary(struct str name);
 /* Bytes of base64 text with white space in it (RFC 2045 §6.8); false: it is none. */
 bool vcard_binval(struct arena *a, struct str text, struct str *out);
 
