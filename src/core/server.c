@@ -10,6 +10,7 @@
 #include "core/account/stranger.h"
 #include "core/auth/auth.h"
 #include "core/auth/auth_method.h"
+#include "core/auth/directory.h"
 #include "core/auth/oauth.h"
 #include "core/c2s/c2s.h"
 #include "core/c2s/c2s_cert.h"
@@ -99,8 +100,8 @@ struct config *server_load_config(const struct server_env *e, struct error *err)
 {
     struct config_env ce = server_config_env(e);
     struct config *c = config_load(e->config_file, &ce, err);
-    if (c && (supported_check(c, err) != 0 || auth_methods_make(c, err) != 0 || c2s_cert_load(c, err) != 0 ||
-              c2s_redirect_check(c, err) != 0 || module_check_config(c, err) != 0)) {
+    if (c && (supported_check(c, err) != 0 || auth_methods_make(c, err) != 0 || directories_make(c, err) != 0 ||
+              c2s_cert_load(c, err) != 0 || c2s_redirect_check(c, err) != 0 || module_check_config(c, err) != 0)) {
         err_wrap(err, "%s", e->config_file);
         config_release(&c);
     }

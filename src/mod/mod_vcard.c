@@ -23,6 +23,9 @@ enum store_rc vcard_load(struct arena *a, struct str host, struct str user, stru
 {
     struct str text;
     const char *why;
+    const struct vhost *h = config_host(config_current(), host);
+    if (h && vcard_in_directory(h->index))
+        return vcard_directory_load(a, h->index, user, out);
     enum store_rc rc = vcard_get(a, host, user, &text);
     *out = rc == STORE_OK ? xml_parse(a, text, TOK_NS_CLIENT, &why) : NULL;
     return rc == STORE_OK && !*out ? STORE_UNAVAILABLE : rc;
@@ -119,6 +122,10 @@ static void change(struct iq *iq)
     }
     if (iq->child->tok != TOK_vCard) {
         iq_error(iq, ERR_BAD_REQUEST, NULL);
+        return;
+    }
+    if (vcard_in_directory(iq->host)) {
+        iq_error(iq, ERR_NOT_ALLOWED, "vCards of this host are kept in a directory and changed there");
         return;
     }
     if (!binvals_ok(iq->arena, iq->child)) {

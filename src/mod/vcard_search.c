@@ -129,13 +129,14 @@ static size_t hosts_to_search(struct arena *a, unsigned own, struct str **out)
     const struct config *c = config_current();
     const struct options *o = config_module(&c->hosts[own], S("mod_vcard"));
     const struct options *more = config_module(&c->hosts[own], S("mod_vcard_mnesia"));
-    bool all = o && str_eq(opt_str(o, "db_type"), S("mnesia")) && (!more || opt_bool(more, "search_all_hosts"));
+    bool all = o && str_eq(opt_str(o, "db_type"), S("mnesia")) && opt_bool(o, "search_all_hosts") &&
+               (!more || opt_bool(more, "search_all_hosts"));
     size_t n = 0;
     *out = ARENA_ARRAY(a, struct str, c->host_count);
     (*out)[n++] = arena_str(a, c->hosts[own].name);
     for (size_t i = 0; all && i < c->host_count; i++) {
         o = i == own ? NULL : config_module(&c->hosts[i], S("mod_vcard"));
-        if (o && opt_bool(o, "search"))
+        if (o && opt_bool(o, "search") && str_eq(opt_str(o, "db_type"), S("mnesia")))
             (*out)[n++] = arena_str(a, c->hosts[i].name);
     }
     return n;
@@ -217,7 +218,9 @@ static void on_search(struct iq *iq)
 {
     const struct xml_el *x = xml_child(iq->child, TOK_x, TOK_NS_DATA);
     struct wish w = {0};
-    if (iq->stanza->type == ST_GET) {
+    if (vcard_in_directory(iq->host)) {
+        vcard_directory_search(iq);
+    } else if (iq->stanza->type == ST_GET) {
         show_fields(iq);
     } else if (x) {
         on_submit(iq, x);

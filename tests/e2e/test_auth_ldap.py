@@ -1,24 +1,12 @@
 """auth_method ldap, against a real slapd: searching, binding, filters, TLS, backups, a directory that goes away and comes back."""
 import json
-import os
-import shutil
-import subprocess
 
 import pytest
 
-import certs
-from server import Server, free_port, own_ip
-from xmppstream import until
+from server import Server
+from slapd import BASE, Directory
 
-SLAPD = shutil.which("slapd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-BASE = "dc=example,dc=test"
-LDIF = f"""dn: {BASE}
-objectClass: dcObject
-objectClass: organization
-dc: example
-o: Example
-
-""" + "".join(f"""dn: uid={uid},{BASE}
+LDIF = "".join(f"""dn: uid={uid},{BASE}
 objectClass: inetOrgPerson
 uid: {uid}
 cn: {cn}
@@ -32,52 +20,15 @@ userPassword: {password}
     ("too", "Too", "Doe", "same@mail.test", "pass-two"), ("paren(x)", "Paren", "Doe", "p@mail.test", "pass-paren")])
 
 
-class Directory:
-    def __init__(self, folder):
-        self.folder, self.ip, self.port, self.tls = folder, own_ip(), free_port(), free_port()
-        self.cert = certs.make(folder / "ldap.pem", [self.ip, "ldap.test"])
-        (folder / "db").mkdir()
-        schemas = "".join(f"include /etc/ldap/schema/{s}.schema\n" for s in ("core", "cosine", "inetorgperson"))
-        (folder / "conf").write_text(f"""{schemas}modulepath /usr/lib/ldap
-moduleload back_mdb
-pidfile {folder}/pid
-TLSCertificateFile {self.cert}
-TLSCertificateKeyFile {self.cert}
-database mdb
-suffix "{BASE}"
-rootdn "cn=admin,{BASE}"
-rootpw admin-pass
-directory {folder}/db
-access to attrs=userPassword by anonymous auth by * none
-access to * by dn="cn=reader,{BASE}" read by users read by * none
-""")
-        subprocess.run([SLAPD, "-Tadd", "-f", str(folder / "conf")], input=LDIF.encode(), check=True, capture_output=True)
-        self.start()
-
-    def start(self):
-        urls = f"ldap://{self.ip}:{self.port}/ ldaps://{self.ip}:{self.tls}/"
-        self.process = subprocess.Popen([SLAPD, "-d", "0", "-f", str(self.folder / "conf"), "-h", urls],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(lambda: self.answers(), "the directory to answer")
-
-    def answers(self):
-        return subprocess.run(["ldapwhoami", "-x", "-H", f"ldap://{self.ip}:{self.port}/"], capture_output=True).returncode == 0
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-
-
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
-    d = Directory(tmp_path_factory.mktemp("slapd"))
+    d = Directory(tmp_path_factory.mktemp("slapd"), LDIF)
     yield d
     d.stop()
 
 
 def options(directory, **more):
-    return {"auth_method": ["ldap"], "ldap_servers": [directory.ip], "ldap_port": directory.port, "ldap_base": BASE,
-            "ldap_rootdn": f"cn=admin,{BASE}", "ldap_password": "admin-pass", "auth_use_cache": False, **more}
+    return directory.options(**{"auth_method": ["ldap"], "auth_use_cache": False, **more})
 
 
 @pytest.fixture(scope="module")

@@ -269,8 +269,11 @@ static int change(struct cmd_call *c, const struct change *ch, const char *texts
 {
     struct str host, user;
     struct error err = ERROR_INIT;
-    if (!served(c, &host))
+    const struct vhost *h = served(c, &host);
+    if (!h)
         return cmd_fail(c, ERR_INTERNAL, "host %.*s is not served", STR_ARG(arg_str(c, "host")));
+    if (vcard_in_directory(h->index))
+        return cmd_fail(c, ERR_NOT_ALLOWED, "vCards of %.*s are kept in a directory and changed there", STR_ARG(host));
     if (!arg_user(c, "user", &user))
         return refuse(c, "badarg");
     if (check(c, ch, texts_arg) < 0)

@@ -17,9 +17,10 @@ void ldap_expand(struct buf *b, struct str template, const struct ldap_words *w)
     size_t next = 0;
     for (size_t i = 0; i < template.n; i++) {
         char c = template.p[i], what = c == '%' && i + 1 < template.n ? template.p[i + 1] : '\0';
-        if (what == 'u')
+        if (what == 'u') {
             ldap_escape(b, w->user);
-        else if (what == 'd')
+            buf_add_str(b, w->open ? S("*") : STR_NULL);
+        } else if (what == 'd')
             ldap_escape(b, w->host);
         else if (what == 'D')
             ldap_escape(b, w->dn);

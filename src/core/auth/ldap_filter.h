@@ -11,6 +11,7 @@ struct ldap_words {
     struct str user, host, dn;
     const struct str *values;
     size_t value_count;
+    bool open; /* the user may go on: a '*' follows */
 };
 
 /* Appends a value: '*', '(', ')', '\', NUL and what is not ASCII as \xx. */

@@ -16,6 +16,7 @@
 #undef ldap_search_ext_s
 #undef ldap_count_entries
 #undef ldap_first_entry
+#undef ldap_next_entry
 #undef ldap_get_dn
 #undef ldap_get_values_len
 #undef ldap_value_free_len

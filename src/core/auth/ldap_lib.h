@@ -8,10 +8,11 @@
 #include <ldap.h>
 #include <stdbool.h>
 
-#define LDAP_FUNCTIONS(X)                                                                                                \
-    X(ldap_initialize) X(ldap_set_option) X(ldap_start_tls_s) X(ldap_sasl_bind_s) X(ldap_search_ext_s)                   \
-    X(ldap_count_entries) X(ldap_first_entry) X(ldap_get_dn) X(ldap_get_values_len) X(ldap_value_free_len)               \
-    X(ldap_memfree) X(ldap_msgfree) X(ldap_unbind_ext_s) X(ldap_err2string)
+#define LDAP_FUNCTIONS(X)                                                                                           \
+    X(ldap_initialize) X(ldap_set_option) X(ldap_start_tls_s) X(ldap_sasl_bind_s)                                   \
+    X(ldap_search_ext_s) X(ldap_count_entries) X(ldap_first_entry) X(ldap_next_entry)                               \
+    X(ldap_get_dn) X(ldap_get_values_len) X(ldap_value_free_len) X(ldap_memfree)                                    \
+    X(ldap_msgfree) X(ldap_unbind_ext_s) X(ldap_err2string)
 
 #define LDAP_POINTER(name) __typeof__(name) *name##_fn;
 struct ldap_lib {
@@ -36,6 +37,7 @@ bool ldap_lib_load(void);
 #define ldap_search_ext_s ldap_lib.ldap_search_ext_s_fn
 #define ldap_count_entries ldap_lib.ldap_count_entries_fn
 #define ldap_first_entry ldap_lib.ldap_first_entry_fn
+#define ldap_next_entry ldap_lib.ldap_next_entry_fn
 #define ldap_get_dn ldap_lib.ldap_get_dn_fn
 #define ldap_get_values_len ldap_lib.ldap_get_values_len_fn
 #define ldap_value_free_len ldap_lib.ldap_value_free_len_fn

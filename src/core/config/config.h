@@ -17,6 +17,7 @@
 struct options;
 struct auth_methods;
 struct client_trust;
+struct directory;
 /*
  * The name must be known for that kind of set and asked for as what it is (checked: aborts, it is a programming error).
  * Times are milliseconds, sizes bytes, fractions (password_strength, min_message_interval) thousandths.
@@ -80,6 +81,7 @@ struct config {
     const char *const *warnings;   /* "file:line:column: words", printed once by whoever loads */
     size_t warning_count;
     struct client_trust *client_trust; /* core/c2s/c2s_cert.c; NULL: nobody's certificate is good */
+    struct directory **directories; /* of vCards, by index of the host, core/auth/directory.c; NULL: nowhere */
     const struct auth_methods *auth; /* by index of the host; NULL: the store only. Made by core/auth/auth_method.c */
 };
 

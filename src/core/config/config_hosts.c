@@ -224,6 +224,18 @@ static int contributed_module(struct loader *l, const struct yaml *key, const st
     return 0;
 }
 
+/* What the store of a module adds to its options: those of group "mod_vcard_ldap" stand in mod_vcard with db_type ldap. */
+static const struct opt_group *store_group(struct loader *l, const struct vhost *h, const struct opt_group *g,
+                                           const struct yaml *map)
+{
+    const struct opt_def *d = opt_def_find(g, S("db_type"));
+    const struct yaml *y = d ? yaml_get(map, S("db_type")) : NULL;
+    struct str type = y ? y->text : d && d->def ? str_of(d->def) : STR_NULL;
+    if (str_eq(type, S("=default_db")))
+        type = opt_str(h->options, "default_db");
+    return type.n ? opt_group_find(OPT_MODULE, arena_printf(l->arena, "%s_%.*s", g->name, STR_ARG(type))) : NULL;
+}
+
 static int build_module(struct loader *l, const struct vhost *h, const struct yaml *key, const struct yaml *map,
                         struct module_conf *out)
 {
@@ -235,7 +247,8 @@ static int build_module(struct loader *l, const struct vhost *h, const struct ya
         loader_warn(l, key, "module '%s' has no effect yet", g->name);
     char of[100];
     snprintf(of, sizeof(of), "module %s", g->name);
-    struct option_source src = {.group = g, .map = map, .of = of, .host = h->name, .top = h->options, .quiet = !works};
+    struct option_source src = {.group = g, .common = store_group(l, h, g, map), .map = map, .of = of, .host = h->name,
+                                .top = h->options, .quiet = !works};
     out->name = str_of(g->name);
     out->where = key;
     return options_build(l, &src, &out->options);

@@ -63,12 +63,30 @@ static int check_oauth(const struct config *c, struct error *err)
                                     "option out", STR_ARG(type));
 }
 
+#ifndef HAVE_LDAP
+static int check_directory(const struct vhost *h, struct error *err)
+{
+    const struct options *o = config_module(h, S("mod_vcard"));
+    if (o && str_eq(opt_str(o, "db_type"), S("ldap")))
+        return err_set(err, ERR_CONFIG, "host %.*s: db_type 'ldap' of mod_vcard: this build has no LDAP", STR_ARG(h->name));
+    return 0;
+}
+#else
+static int check_directory(const struct vhost *h, struct error *err)
+{
+    (void)h;
+    (void)err;
+    return 0;
+}
+#endif
+
 int supported_check(const struct config *c, struct error *err)
 {
     if (check_oauth(c, err) != 0)
         return -1;
     for (size_t i = 0; i < c->host_count; i++)
-        if (check_auth(&c->hosts[i], err) != 0 || check_store(c, &c->hosts[i], err) != 0)
+        if (check_auth(&c->hosts[i], err) != 0 || check_store(c, &c->hosts[i], err) != 0 ||
+            check_directory(&c->hosts[i], err) != 0)
             return -1;
     return 0;
 }

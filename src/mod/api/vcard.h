@@ -5,8 +5,10 @@
 #define MOD_API_VCARD_H
 
 #include "core/account/session.h"
+#include "core/module/module.h"
 #include "core/module/service.h"
 #include "store/vcard.h"
+#include <limits.h>
 
 #define VCARD_PHOTO_HEX 40 /* SHA-1 in hexadecimal */
 
@@ -21,6 +23,30 @@ enum store_rc vcard_load(struct arena *a, struct str host, struct str user, stru
  * (mod_vcard_xupdate). In turn (core/account/turn.h), which is the caller's to take.
  */
 enum store_rc vcard_save(unsigned host, struct jid owner, const struct xml_el *vcard) YIELDS;
+
+/*
+ * vCards of a directory (db_type ldap, mod/vcard_ldap.c): only read; the search of such a host is answered there too. vcard_load
+ * goes there by itself, vcard_save is not to be called.
+ */
+#ifdef HAVE_LDAP
+bool vcard_in_directory(unsigned host);
+enum store_rc vcard_directory_load(struct arena *a, unsigned host, struct str user, struct xml_el **out) YIELDS;
+void vcard_directory_search(struct iq *iq) YIELDS;
+#else
+static inline bool vcard_in_directory(unsigned host)
+{
+    return host == UINT_MAX;
+}
+static inline enum store_rc vcard_directory_load(struct arena *a, unsigned host, struct str user, struct xml_el **out)
+{
+    (void)a, (void)host, (void)user, (void)out;
+    return STORE_UNAVAILABLE;
+}
+static inline void vcard_directory_search(struct iq *iq)
+{
+    (void)iq;
+}
+#endif
 
 /* Service that searches them (XEP-0055, mod/vcard_search.c). */
 extern const struct service vcard_search_service;

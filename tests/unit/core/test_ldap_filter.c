@@ -24,6 +24,10 @@ static void test_words(void **state)
     expands(S("(a=100%)(b=%x%%)"), &w, S("(a=100%)(b=%x%%)"));
     ldap_equals(&b, S("mail"), S("%u@*"), &w);
     assert_true(str_eq(buf_str(&b), S("(mail=ann@*)")));
+    buf_clear(&b);
+    w = (struct ldap_words){.user = S("a*"), .host = S("a.b"), .open = true};
+    ldap_equals(&b, S("mail"), S("%u@%d"), &w);
+    assert_true(str_eq(buf_str(&b), S("(mail=a\\2a*@a.b)")));
     buf_deinit(&b);
 }
 
