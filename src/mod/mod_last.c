@@ -71,6 +71,18 @@ static void on_account(struct iq *iq)
     account_unpin(a);
 }
 
+/* §4, §8: who may not see presence does not learn from a resource's answer, nor from who refuses, whether it is there. */
+static enum hook_verdict on_received(struct stanza_event *e) YIELDS;
+static enum hook_verdict on_received(struct stanza_event *e)
+{
+    const struct stanza *s = e->stanza;
+    const struct xml_el *child = s->kind == STANZA_IQ && s->type == ST_GET && !jid_is_bare(s->to) ? xml_first(s->el) : NULL;
+    if (!child || child->ns != TOK_NS_LAST || account_shows_presence_to(e->account, s->from))
+        return HOOK_PASS;
+    e->reject = ERR_FORBIDDEN;
+    return HOOK_REJECT;
+}
+
 /*
  * Going offline, with the words of the unavailable presence (none when the server speaks for a lost session). Coming online, too:
  * after kill -9 or a power cut nobody goes offline, and an account that was in use all year must not look a year old to
@@ -92,7 +104,8 @@ static enum hook_verdict on_presence(struct presence_event *e)
 static const char *const features[] = {"jabber:iq:last", NULL};
 static const struct iq_entry iqs[] = {
     {IQ_TO_SERVER, TOK_NS_LAST, false, on_server}, {IQ_TO_ACCOUNT, TOK_NS_LAST, true, on_account}, {0}};
-static const struct hook_entry hooks[] = {ON(session_presence, STATE, on_presence), {0}};
+static const struct hook_entry hooks[] = {
+    ON(session_presence, STATE, on_presence), ON(stanza_received, FILTER, on_received), {0}};
 
 MODULE(mod_last) = {
     .name = "mod_last", .xep = "XEP-0012 2.0", .features = features, .account_features = features, .iqs = iqs, .hooks = hooks};

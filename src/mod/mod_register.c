@@ -284,6 +284,17 @@ static bool is_own_host(const struct request *r)
     return jid_present(r->from) && str_eq(jid_host(r->from), host_of(r)->name);
 }
 
+/* §3.2: with something beside it, it may be meant otherwise. */
+static bool remove_asked(struct request *r) YIELDS;
+static bool remove_asked(struct request *r)
+{
+    if (!is_own_host(r))
+        return refuse(r, ERR_FORBIDDEN, denied);
+    if (xml_next(xml_first(r->query)))
+        return refuse(r, ERR_BAD_REQUEST, "<remove/> must be the only element of the query");
+    return remove_account(r);
+}
+
 static bool change(struct request *r) YIELDS;
 static bool change(struct request *r)
 {
@@ -292,9 +303,10 @@ static bool change(struct request *r)
     if (elsewhere)
         return refuse(r, ERR_FORBIDDEN, denied);
     if (xml_child(r->query, TOK_remove, TOK_NS_REGISTER))
-        return is_own_host(r) ? remove_account(r) : refuse(r, ERR_FORBIDDEN, denied);
-    if (!name.p || !password.p)
-        return refuse(r, ERR_BAD_REQUEST, name.p ? "Missing <password/> element" : "Missing <username/> element");
+        return remove_asked(r);
+    if (!name.p || !password.p) /* §3.1 for who is new, §3.3 for who is not */
+        return refuse(r, jid_present(r->from) ? ERR_BAD_REQUEST : ERR_NOT_ACCEPTABLE,
+                      name.p ? "Missing <password/> element" : "Missing <username/> element");
     if (!jid_nodeprep(r->arena, name, &user) || !user.n || user.n > JID_PART_MAX)
         return refuse(r, ERR_JID_MALFORMED, "Malformed username");
     if (is_own_host(r) && str_eq(user, jid_user(r->from)))

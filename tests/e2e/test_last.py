@@ -79,6 +79,14 @@ def test_a_resource_answers_for_itself(server, streams):
     assert seconds(two.expect_id("idle")) == 903
 
 
+def test_strangers_learn_nothing_from_resources(server, streams):
+    """§4, §8: whether the resource is there or not, the server answers, and the same."""
+    one, two = (streams(server.login(presence=True)) for _ in range(2))
+    for resource in (one.jid, f"{one.bare}/none", "nobody-has-it@localhost/r"):
+        assert error_of(two.iq(ASK, resource)) == ("auth", "forbidden")
+    one.expect_nothing()
+
+
 def test_what_the_administrator_sets_is_what_is_told(server, streams):
     """Commands set_last and get_last, and the query, look at the same thing."""
     one, two = pair(server, streams)

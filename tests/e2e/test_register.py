@@ -62,8 +62,8 @@ def test_register_with_a_form(server, streams, early):
 
 
 @pytest.mark.parametrize("inner, error", [
-    ("<username>x</username>", ("modify", "bad-request")),
-    ("<password>Secret-1</password>", ("modify", "bad-request")),
+    ("<username>x</username>", ("modify", "not-acceptable")),
+    ("<password>Secret-1</password>", ("modify", "not-acceptable")),
     ("<username>a b</username><password>Secret-1</password>", ("modify", "jid-malformed")),
     ("<username></username><password>Secret-1</password>", ("modify", "jid-malformed")),
     ("<username>weak</username><password>abcd</password>", ("modify", "not-acceptable")),
@@ -87,6 +87,7 @@ def test_change_password(server, streams):
     log_in(server, streams, name, "Another-2").ping()
     assert error_of(me.iq(fields(name, ""), to="localhost", type_="set")) == ("cancel", "not-allowed")
     assert error_of(me.iq(fields(name, "weak"), to="localhost", type_="set")) == ("modify", "not-acceptable")
+    assert error_of(me.iq(QUERY.format(f"<username>{name}</username>"), to="localhost", type_="set")) == ("modify", "bad-request")
     for who, to in ((server.register(), "localhost"), (unique("none"), "localhost"), (name, f"{server.register()}@localhost"),
                     (name, "example.test")):
         assert error_of(me.iq(fields(who), to=to, type_="set")) == ("auth", "forbidden")
@@ -97,10 +98,30 @@ def test_remove(server, streams):
     name = server.register()
     me, other = streams(server.login(name)), streams(server.login(name))
     assert error_of(me.iq(QUERY.format("<remove/>"), to="example.test", type_="set")) == ("auth", "forbidden")
+    assert error_of(me.iq(QUERY.format("<remove/><username>x</username>"), to="localhost", type_="set")) == ("modify", "bad-request")
     assert me.iq(QUERY.format("<remove/>"), to="localhost", type_="set").get("type") == "result"
     me.expect_stream_error("conflict")
     other.expect_stream_error("conflict")
     assert server.api("check_account", user=name, host="localhost") == 1
+
+
+def test_for_others(new_server, streams):
+    """Options access_from and allow_modules: accounts that somebody who is logged in makes for others."""
+    def change(config):
+        config["registration_timeout"] = "infinity"
+        config["acl"]["helper"] = {"user_glob": ["helper*"]}
+        config["modules"]["mod_register"] = {"access_from": [{"allow": "helper"}]}
+
+    server = new_server(change)
+    server.start()
+    helper, other = (streams(server.login(server.register(n))) for n in ("helper", "other"))
+    assert error_of(other.iq(fields("pupil"), to="localhost", type_="set")) == ("auth", "forbidden")
+    assert helper.iq(fields("pupil"), to="localhost", type_="set").get("type") == "result"
+    log_in(server, streams, "pupil").ping()
+    server.config["modules"]["mod_register"] = {"allow_modules": ["mod_register_web"]}
+    server.write_config()
+    server.reload()
+    assert error_of(streams(opened(server)).iq(fields("alone"), type_="set")) == ("auth", "forbidden")
 
 
 def test_limits(new_server, streams):
