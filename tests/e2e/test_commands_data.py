@@ -1,5 +1,6 @@
 """Commands about rosters, shared groups, vCards, private XML, waiting messages and privacy lists: each example of the published
 reference through every front end, what is wrong with one argument, and what clients see of it."""
+import base64
 import hashlib
 import http.client
 import json
@@ -10,7 +11,7 @@ import xmlrpc.client
 import pytest
 
 from im import befriend, drain, expect_presence, pushed, roster
-from server import PASSWORD
+from server import PASSWORD, free_port
 from test_adhoc import execute
 from xmppstream import DEADLINE, error_of, local, until
 
@@ -25,15 +26,22 @@ def configure(config):
     config["modules"].update(mod_adhoc={"report_commands_node": True}, mod_roster={"versioning": True})
     config["listen"][-1]["request_handlers"]["/xmlrpc"] = "ejabberd_xmlrpc"
     config["acl"]["boss"] = {"user": ["boss@localhost"]}
-    config["api_permissions"]["tests"]["from"] = ["mod_http_api"]
+    config["api_permissions"]["tests"]["from"] = [{"tag": "open"}]
+    config["listen"][-1]["tag"] = "open"
+    config["listen"].append({**config["listen"][-1], "port": free_port(), "tag": "judged"})
+    config["append_host_config"] = {HOST: {"acl": {"local": {"user": [f"user1@{HOST}"]}}}}
+    config["acl"]["local"] = {"user": ["boss@localhost"]}
+    config["api_permissions"]["judged"] = {"from": {"tag": "judged"}, "who": {"acl": "local"}, "what": "*"}
     config["api_permissions"]["boss"] = {"from": ["mod_adhoc_api", "ejabberd_xmlrpc"], "who": {"acl": "boss"}, "what": "*"}
 
 
-def ask(server, command, args, version=""):
-    """Status, body, and the reason as the header says it."""
-    conn = http.client.HTTPConnection(*server.http, timeout=DEADLINE)
+def ask(server, command, args, version="", who=None):
+    """Status, body, and the reason as the header says it; who: by name, where that counts."""
+    port = next(l["port"] for l in server.config["listen"] if l.get("tag") == ("judged" if who else "open"))
+    conn = http.client.HTTPConnection(server.ip, port, timeout=DEADLINE)
+    headers = {"Authorization": "Basic " + base64.b64encode(f"{who}:{PASSWORD}".encode()).decode()} if who else {}
     try:
-        conn.request("POST", f"/api/{command}{version}", json.dumps(args))
+        conn.request("POST", f"/api/{command}{version}", json.dumps(args), headers)
         r = conn.getresponse()
         return r.status, json.loads(r.read()), urllib.parse.unquote(r.getheader("X-Reason") or "")
     finally:
@@ -187,13 +195,31 @@ CONVERSATION = [
 ]
 
 
+def wait_for_jobs(server):
+    until(lambda: not any("progress" in server.api("delete_old_messages_status", host=h) for h in ("localhost", HOST)), "no end")
+
+
 @pytest.mark.parametrize("front_end", FRONT_ENDS)
 def test_examples_of_the_reference(server, streams, accounts, front_end):
     call = FRONT_ENDS[front_end](server, streams)
     for command, args, want in CONVERSATION:
-        until(lambda: "progress" not in server.api("delete_old_messages_status", host="localhost"), "the job does not end")
+        wait_for_jobs(server)
         got = call(command, **{k: accounts if v == FILE else v for k, v in args.items()})
         assert same(got, want), (command, args, got)
+
+
+def test_an_administrator_of_one_host_stays_there(server, accounts):
+    """With api_host_admins: strict each argument that names a host has to be of his; what concerns all hosts is refused whole."""
+    def status(who, command, args):
+        wait_for_jobs(server)
+        return ask(server, command, args, who=who)[0]
+    for command, args, _ in CONVERSATION:
+        args = {k: accounts if v == FILE else HOST if v == "localhost" else v for k, v in args.items()}
+        hosts = [k for k in args if "host" in k and (command, k) not in (("add_rosteritem", "host"), ("delete_rosteritem", "host"))]
+        assert status(f"user1@{HOST}", command, args) == (200 if hosts and "file" not in args else 403), (command, args)
+        for name in hosts:
+            assert status(f"user1@{HOST}", command, {**args, name: "localhost"}) == 403, (command, name)
+        assert (status(f"user2@{HOST}", command, args), status("boss@localhost", command, args)) == (403, 200), command
 
 
 # --- one argument is wrong ---
