@@ -5,6 +5,7 @@
 #include "admin/args.h"
 
 #include "admin/term.h"
+#include "base/mem.h"
 #include "base/rand.h"
 #include "base/utf8.h"
 #include "net/http.h"
@@ -35,7 +36,7 @@ static _Thread_local struct arena *json_arena;
 
 static void *json_alloc(size_t n)
 {
-    return json_arena ? arena_alloc(json_arena, n) : malloc(n);
+    return json_arena ? arena_alloc(json_arena, n) : mem_alloc(n);
 }
 
 static void json_free(void *p)

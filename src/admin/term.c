@@ -1,6 +1,8 @@
 /* Terms in error texts. COMPAT(ejabberd): clients match these texts. Pure functions. */
 #include "admin/term.h"
 
+#include "base/mem.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -71,11 +73,9 @@ static int key_cmp(const void *a, const void *b)
 static void print_object(struct buf *out, const json_t *j)
 {
     size_t n = json_object_size(j), i = 0;
-    const char **keys = calloc(n ? n : 1, sizeof(*keys));
+    const char **keys = mem_zalloc(n * sizeof(*keys));
     json_t *o = (json_t *)(uintptr_t)j, *v;
     const char *key;
-    if (!keys)
-        abort();
     json_object_foreach(o, key, v)
         keys[i++] = key;
     qsort(keys, n, sizeof(*keys), key_cmp);

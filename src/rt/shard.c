@@ -217,7 +217,7 @@ static bool wake_init(struct shard *s)
 
 static struct shard *shard_new(unsigned n)
 {
-    struct shard *s = aligned_alloc(_Alignof(struct shard), sizeof(struct shard));
+    struct shard *s = aligned_alloc(_Alignof(struct shard), sizeof(struct shard)); /* layercheck: its alignment */
     if (!s)
         rt_die("out of memory");
     memset(s, 0, sizeof(*s));

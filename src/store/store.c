@@ -15,6 +15,7 @@
 #include "rt/pool.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define NAME_MAX_BYTES 1023       /* a part of an address, RFC 7622 §3.1 */
@@ -147,7 +148,8 @@ int store_start(const struct store_config *cfg, struct error *err)
     store.driver = sql_driver_find(cfg->driver);
     if (!store.driver)
         return err_set(err, ERR_CONFIG, "no database driver \"%s\"", cfg->driver);
-    store.path = strdup(cfg->path);
+    store.path = mem_alloc(strlen(cfg->path) + 1);
+    strcpy(store.path, cfg->path);
     target = (struct sql_target){.path = store.path, .multihost = cfg->multihost, .durable = cfg->durable,
                                  .wait_ms = START_WAIT_MS, .cache_kb = WRITER_CACHE_KB};
     conn = open_checked(&target, err);
