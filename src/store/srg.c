@@ -28,6 +28,30 @@ enum store_rc srg_list(struct arena *a, struct str host, struct srg_group **out,
     return rows_all(a, &r, (void **)out, n_out);
 }
 
+static void give_texts(struct rows *r, bool (*fn)(struct str text, void *arg) YIELDS, void *arg) YIELDS;
+static void give_texts(struct rows *r, bool (*fn)(struct str text, void *arg), void *arg)
+{
+    const struct str *text;
+    bool go_on = true;
+
+    while (go_on && (text = rows_next(r)))
+        go_on = fn(*text, arg);
+}
+
+static void advance_name(struct rows *r, const void *last)
+{
+    r->args[1] = V_STR(*(const struct str *)last);
+}
+
+enum store_rc srg_each_name(struct str host, struct str after, bool (*fn)(struct str name, void *arg) YIELDS, void *arg)
+{
+    struct rows r = ROWS(struct str, STMT_srg_names, read_str, V_STR(host), V_STR(after.p ? after : S("")), V_INT(0));
+
+    r.advance = advance_name;
+    give_texts(&r, fn, arg);
+    return rows_end(&r);
+}
+
 enum store_rc srg_get(struct arena *a, struct str host, struct str name, struct srg_group *out)
 {
     struct rows r = ROWS(struct srg_group, STMT_srg_get, read_group, V_STR(host), V_STR(name));
@@ -79,6 +103,16 @@ enum store_rc srg_members(struct arena *a, struct str host, struct str name, str
 
     r.advance = advance_member;
     return rows_all(a, &r, (void **)out, n_out);
+}
+
+enum store_rc srg_each_member(struct str host, struct str name, struct str after, bool (*fn)(struct str jid, void *arg) YIELDS,
+                              void *arg)
+{
+    struct rows r = ROWS(struct str, STMT_srg_members, read_str, V_STR(host), V_STR(name), V_STR(after.p ? after : S("")), V_INT(0));
+
+    r.advance = advance_member;
+    give_texts(&r, fn, arg);
+    return rows_end(&r);
 }
 
 enum store_rc srg_groups_of(struct arena *a, struct str host, struct str jid, struct str **out, size_t *n_out)

@@ -14,6 +14,13 @@ struct srg_group {
     bool malformed; /* the options could not be read; opts is empty */
 };
 
+/*
+ * Names of groups, members of a group, in byte order and behind `after` (absent: from the first), page by page: nothing is held
+ * while `fn` waits. fn returning false ends it.
+ */
+enum store_rc srg_each_name(struct str host, struct str after, bool (*fn)(struct str name, void *arg) YIELDS, void *arg) YIELDS;
+enum store_rc srg_each_member(struct str host, struct str name, struct str after, bool (*fn)(struct str jid, void *arg) YIELDS,
+                              void *arg) YIELDS;
 /* By name. */
 enum store_rc srg_list(struct arena *a, struct str host, struct srg_group **out, size_t *n_out) YIELDS;
 enum store_rc srg_get(struct arena *a, struct str host, struct str name, struct srg_group *out) YIELDS;

@@ -118,24 +118,35 @@ static bool is_group(struct change *x, struct str name, enum store_rc *rc_out)
 
 /* --- groups --- */
 
+/* Of a long list: each goes out as it is found. */
+struct sending {
+    struct cmd_call *c;
+    int rc;
+};
+
+static bool send_text(struct str text, void *arg) YIELDS;
+static bool send_text(struct str text, void *arg)
+{
+    struct sending *s = arg;
+    struct value row = value_str(text);
+    if (cmd_stream_row(s->c, &row) < 0)
+        s->rc = cmd_fail(s->c, ERR_INTERNAL, "nobody takes the rest of the list");
+    return s->rc == 0;
+}
+
 static int list_groups(struct cmd_call *c) YIELDS;
 static int list_groups(struct cmd_call *c)
 {
+    struct sending s = {.c = c};
     struct str host;
-    struct srg_group *groups;
-    size_t n;
     if (served(c, "host", &host) != 0)
         return -1;
-    enum store_rc rc = srg_list(c->arena, host, &groups, &n);
-    if (rc != STORE_OK)
-        return store_failed(c, rc);
-    for (size_t i = 0; i < n; i++)
-        cmd_add_row(c)->s = groups[i].name;
-    return 0;
+    enum store_rc rc = srg_each_name(host, c->page.after, send_text, &s);
+    return rc == STORE_OK ? s.rc : store_failed(c, rc);
 }
 
 ADMIN_CMD(srg_list) = {
-    SRG, .flags = CMD_READS, .run = list_groups, .brief = "List the shared roster groups of a virtual host",
+    SRG, .flags = CMD_READS | CMD_PAGES, .run = list_groups, .brief = "List the shared roster groups of a virtual host",
     SHAPES({ARGS(T_BINARY("host", "Virtual host of this server")),
             RESULT(T_LIST("groups", "Identifiers of the groups", T_STRING("id", NULL))), EXAMPLE("myserver.com"),
             SHOWS("group1", "group2")}),
@@ -295,21 +306,26 @@ static enum store_rc delete_edit(void *arg)
     return srg_remove(x->host, x->group);
 }
 
+static bool would_end(struct str member, void *arg)
+{
+    struct arena *a = arena_new();
+    cmd_would(arg, arena_printf(a, "membership of %.*s", STR_ARG(member)));
+    arena_release(&a);
+    return true;
+}
+
 static int would_delete(struct cmd_call *c, struct str host) YIELDS;
 static int would_delete(struct cmd_call *c, struct str host)
 {
-    struct str group = arg_str(c, "group"), *members;
+    struct str group = arg_str(c, "group");
     struct srg_group g;
-    size_t n = 0;
     enum store_rc rc = srg_get(c->arena, host, group, &g);
-    if (rc == STORE_OK)
-        rc = srg_members(c->arena, host, group, &members, &n);
+    if (rc == STORE_OK) {
+        cmd_would(c, arena_printf(c->arena, "shared roster group %.*s of %.*s", STR_ARG(group), STR_ARG(host)));
+        rc = srg_each_member(host, group, STR_NULL, would_end, c);
+    }
     if (rc != STORE_OK && rc != STORE_NONE)
         return store_failed(c, rc);
-    if (rc == STORE_OK)
-        cmd_would(c, arena_printf(c->arena, "shared roster group %.*s of %.*s", STR_ARG(group), STR_ARG(host)));
-    for (size_t i = 0; rc == STORE_OK && i < n; i++)
-        cmd_would(c, arena_printf(c->arena, "membership of %.*s", STR_ARG(members[i])));
     cmd_code(c, true);
     return 0;
 }
@@ -580,20 +596,16 @@ ADMIN_CMD(srg_del_displayed) = {
 static int get_members(struct cmd_call *c) YIELDS;
 static int get_members(struct cmd_call *c)
 {
-    struct str host, *members;
-    size_t n;
+    struct sending s = {.c = c};
+    struct str host;
     if (served(c, "host", &host) != 0)
         return -1;
-    enum store_rc rc = srg_members(c->arena, host, arg_str(c, "group"), &members, &n);
-    if (rc != STORE_OK)
-        return store_failed(c, rc);
-    for (size_t i = 0; i < n; i++)
-        cmd_add_row(c)->s = members[i];
-    return 0;
+    enum store_rc rc = srg_each_member(host, arg_str(c, "group"), c->page.after, send_text, &s);
+    return rc == STORE_OK ? s.rc : store_failed(c, rc);
 }
 
 ADMIN_CMD(srg_get_members) = {
-    SRG, .flags = CMD_READS, .run = get_members, .brief = "List the members of a shared roster group",
+    SRG, .flags = CMD_READS | CMD_PAGES, .run = get_members, .brief = "List the members of a shared roster group",
     SHAPES({ARGS(GROUP, HOST), RESULT(T_LIST("members", "Bare JIDs of the members", T_STRING("member", NULL))),
             EXAMPLE("group3", "myserver.com"), SHOWS("user1@localhost", "user2@localhost")}),
 };
