@@ -136,11 +136,12 @@ def ping_cost(server, bystander):
 
 
 def run(options, accounts):
-    from server import Server
+    import server as harness
+    harness.DEADLINE = 1800
     missed = []
     n, k = accounts, options.contacts
     with tempfile.TemporaryDirectory(prefix="bench-many-") as folder:
-        server = Server(folder, configure)
+        server = harness.Server(folder, configure)
         server.start()
         server.api("register", user="bystander", host="localhost", password="secret")
         server.stop()

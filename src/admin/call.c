@@ -144,15 +144,23 @@ struct value *cmd_add_row(struct cmd_call *c)
     return row;
 }
 
+/* The adapter's memory is the row's: a long list would otherwise fill that of the call. */
+static int stream_older(struct cmd_call *c, const struct value *row) YIELDS;
+static int stream_older(struct cmd_call *c, const struct value *row)
+{
+    struct arena *own = c->arena, *a = arena_new();
+    c->arena = a;
+    struct value older = c->shape->from_newest(c, row);
+    c->arena = own;
+    int rc = c->sink->row(c->sink, c, &older);
+    arena_release(&a);
+    return rc;
+}
+
 int cmd_stream_row(struct cmd_call *c, const struct value *row)
 {
-    struct value older;
     c->streamed = true;
-    if (c->shape->from_newest) {
-        older = c->shape->from_newest(c, row);
-        row = &older;
-    }
-    return c->sink->row(c->sink, c, row);
+    return c->shape->from_newest ? stream_older(c, row) : c->sink->row(c->sink, c, row);
 }
 
 void cmd_reason(struct cmd_call *c, const char *fmt, ...)

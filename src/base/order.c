@@ -74,3 +74,51 @@ void order_walk(const struct order *o, struct str after, bool (*fn)(struct order
 {
     walk(&(struct walk){o, fn, arg}, o->root, after);
 }
+
+/* --- names --- */
+
+/* The first node whose text begins with `name` and goes on with `next` or a larger byte, or comes behind all that begin with `name`. */
+static struct order_node *at_least(const struct order *o, struct str name, int next)
+{
+    struct order_node *n = o->root, *best = NULL;
+    while (n) {
+        struct str key = o->key(n);
+        int d = str_cmp(str_n(key.p, key.n < name.n ? key.n : name.n), name);
+        if (d == 0)
+            d = key.n > name.n && (unsigned char)key.p[name.n] >= next ? 0 : -1;
+        if (d >= 0)
+            best = n;
+        n = d >= 0 ? n->left : n->right;
+    }
+    return best;
+}
+
+static struct str name_of(const struct order *o, const struct order_node *n, char end)
+{
+    struct str key = o->key(n);
+    return str_n(key.p, (size_t)str_find(key, end));
+}
+
+struct str order_next_name(const struct order *o, struct str name, char end)
+{
+    const int e = (unsigned char)end;
+    size_t same = 0;
+    if (!name.p)
+        name = S("");
+    struct order_node *n = at_least(o, name, 0);
+    /* What `name` begins with, and itself, come before it. */
+    while (n && str_starts(name, name_of(o, n, end)))
+        n = at_least(o, name_of(o, n, end), e + 1);
+    if (!n)
+        return STR_NULL;
+    struct str found = name_of(o, n, end);
+    while (same < name.n && same < found.n && name.p[same] == found.p[same])
+        same++;
+    /* What it begins with comes before it, and in the set behind it where the byte that follows is smaller than `end`. */
+    for (size_t len = same + 1; len < found.n; len++) {
+        struct order_node *shorter = (unsigned char)found.p[len] < e ? at_least(o, str_n(found.p, len), e) : NULL;
+        if (shorter && str_eq(name_of(o, shorter, end), str_n(found.p, len)))
+            return name_of(o, shorter, end);
+    }
+    return found;
+}

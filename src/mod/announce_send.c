@@ -35,7 +35,7 @@ struct stanza *announce_message(struct str text, struct str host, struct jid to)
 
 /* --- so many at once --- */
 
-#define AT_ONCE 256
+#define AT_ONCE 64
 
 struct turns {
     struct fiber *waiting;

@@ -12,10 +12,10 @@ N = 300  # more than a shard tells at once
 @pytest.fixture(scope="module")
 def sessions(server):
     """Full addresses of all sessions of a crowd, in order; names that sort otherwise by parts than as a whole."""
-    users = ["ann", "ann-b", "ann.c", "zoe"]
+    users = ["a", "an-n", "ann", "ann-b", "ann.c", "zoe"]
     for name in users:
         server.api("register", user=name, host="localhost", password="secret")
-    open_ = [server.login(users[i % 4], f"r{i:03}", presence=i % 3 == 0) for i in range(N)]
+    open_ = [server.login(users[i % 6], f"r{i:03}", presence=i % 3 == 0) for i in range(N)]
     yield sorted(s.jid for s in open_)
     for s in open_:
         s.drop()

@@ -29,10 +29,8 @@ static int count(struct cmd_call *c, struct str host)
     return 0;
 }
 
-/* Rows go out in order of addresses; in parts (versions before 3) they have another order, and are collected. */
 struct listing {
     struct cmd_call *c;
-    bool in_parts;
     int rc;
 };
 
@@ -40,34 +38,28 @@ static bool send_session(const struct session_info *s, void *arg) YIELDS;
 static bool send_session(const struct session_info *s, void *arg)
 {
     struct listing *l = arg;
-    struct cmd_call *c = l->c;
-    if (l->in_parts) {
-        struct value *f = cmd_add_row(c)->items;
-        f[0] = value_str(arena_str(c->arena, jid_full(s->jid)));
-        f[1] = value_int(s->priority);
-        f[2] = value_str(arena_str(c->arena, s->status_text));
-        return true;
-    }
     struct value f[] = {value_str(jid_full(s->jid)), value_int(s->priority), value_str(s->status_text)};
-    if (cmd_stream_row(c, &(struct value){.items = f, .n = ARRAY_LEN(f)}) < 0)
-        l->rc = cmd_fail(c, ERR_INTERNAL, "nobody takes the rest of the list");
+    if (cmd_stream_row(l->c, &(struct value){.items = f, .n = ARRAY_LEN(f)}) < 0)
+        l->rc = cmd_fail(l->c, ERR_INTERNAL, "nobody takes the rest of the list");
     return l->rc == 0;
 }
 
 static int list(struct cmd_call *c, struct str host) YIELDS;
 static int list(struct cmd_call *c, struct str host)
 {
-    struct listing l = {.c = c, .in_parts = c->shape->from_newest};
+    struct listing l = {.c = c};
     struct error err = ERROR_INIT;
     struct str prepared, show = arg_str(c, "status");
     if (!named_host(c, host, &prepared) || str_empty(show))
         return 0;
-    if (account_sessions_each(prepared, str_eq(show, S("all")) ? STR_NULL : show, c->page.after, send_session, &l, &err) < 0)
-        return cmd_fail_error(c, &err);
-    return l.rc;
+    if (str_eq(show, S("all")))
+        show = STR_NULL;
+    /* Before version 3 a row has the address in its parts, and rows their order from that. */
+    int rc = c->shape->from_newest ? account_sessions_each_by_parts(prepared, show, send_session, &l, &err)
+                                   : account_sessions_each(prepared, show, c->page.after, send_session, &l, &err);
+    return rc < 0 ? cmd_fail_error(c, &err) : l.rc;
 }
 
-/* Before version 3 the address came in its parts. */
 static struct value in_parts(struct cmd_call *c, const struct value *v)
 {
     struct str jid = v->items[0].s;

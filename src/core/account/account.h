@@ -28,7 +28,9 @@ struct session_info {
  */
 typedef bool (*session_fn)(const struct session_info *s, void *arg);
 int account_sessions_each(struct str host, struct str show, struct str after, session_fn fn, void *arg, struct error *err) YIELDS;
-/* Whatever they show, as an array in that order. */
+/* The same in order of names, then hosts, then resources; from the first. */
+int account_sessions_each_by_parts(struct str host, struct str show, session_fn fn, void *arg, struct error *err) YIELDS;
+/* Whatever they show, as an array in order of full addresses. */
 int account_sessions(struct arena *a, struct str host, struct session_info **out, size_t *n_out, struct error *err) YIELDS;
 /* Sessions of one account; n 0 when there is none or the host is not served. */
 int account_user_sessions(struct arena *a, struct str user, struct str host, struct session_info **out, size_t *n_out,

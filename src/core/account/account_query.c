@@ -10,6 +10,8 @@
 #include "rt/mailbox.h"
 #include "rt/shard.h"
 
+#include <stdlib.h>
+
 #define DEADLINE_MS 10000
 
 /* --- snapshots --- */
@@ -55,16 +57,22 @@ static void listing_free(void *arg)
 struct piece {
     struct arena *arena;
     struct str host, show, after; /* out: after: how far it has come */
+    bool by_parts; /* in order of names, then hosts, then resources; `after` is a name, and a piece has whole names */
     struct listing listing;
     size_t looked_at;
     bool more;
 };
 
+static bool is_wanted(const struct piece *p, const struct session *s)
+{
+    return (!p->host.n || str_eq(jid_host(session_jid(s)), p->host)) && (!p->show.n || str_eq(str_of(show_name(s->show)), p->show));
+}
+
 static bool take_session(struct order_node *n, void *arg)
 {
     struct piece *p = arg;
     const struct session *s = CONTAINER_OF(n, const struct session, all);
-    if ((!p->host.n || str_eq(jid_host(session_jid(s)), p->host)) && (!p->show.n || str_eq(str_of(show_name(s->show)), p->show)))
+    if (is_wanted(p, s))
         list_one(&p->listing, s);
     p->more = ++p->looked_at == LOOK_AT || p->listing.n == PIECE;
     if (p->more)
@@ -72,11 +80,59 @@ static bool take_session(struct order_node *n, void *arg)
     return !p->more;
 }
 
+struct named {
+    struct piece *piece;
+    struct str name;
+};
+
+static bool take_named(struct order_node *node, void *arg)
+{
+    const struct named *n = arg;
+    const struct session *s = CONTAINER_OF(node, const struct session, all);
+    if (!str_eq(jid_user(session_jid(s)), n->name))
+        return false;
+    n->piece->looked_at++;
+    if (is_wanted(n->piece, s))
+        list_one(&n->piece->listing, s);
+    return true;
+}
+
+static int compare_parts(struct jid a, struct jid b)
+{
+    int d = str_cmp(jid_user(a), jid_user(b));
+    d = d ? d : str_cmp(jid_host(a), jid_host(b));
+    return d ? d : str_cmp(jid_res(a), jid_res(b));
+}
+
+static int by_parts(const void *a, const void *b)
+{
+    return compare_parts(((const struct session_info *)a)->jid, ((const struct session_info *)b)->jid);
+}
+
+static void list_by_parts(struct piece *p)
+{
+    const struct order *all = &session_table_self()->all;
+    struct str name = p->after;
+    while (!p->more && (name = order_next_name(all, name, '@')).p) {
+        size_t before = p->listing.n;
+        order_walk(all, str_n(name.p, name.n + 1), take_named, &(struct named){p, name});
+        if (p->listing.n > before + 1)
+            qsort(p->listing.items + before, p->listing.n - before, sizeof *p->listing.items, by_parts);
+        p->more = p->looked_at >= LOOK_AT || p->listing.n >= PIECE;
+        if (p->more)
+            p->after = arena_str(p->listing.own, name);
+    }
+}
+
 static int list_piece(void *arg, struct error *err)
 {
     struct piece *p = arg;
     (void)err;
     p->listing.own = arena_new();
+    if (p->by_parts) {
+        list_by_parts(p);
+        return 0;
+    }
     order_walk(&session_table_self()->all, p->after, take_session, p);
     return 0;
 }
@@ -84,6 +140,7 @@ static int list_piece(void *arg, struct error *err)
 /* What is wanted of all. */
 struct wanted {
     struct str host, show, after;
+    bool by_parts;
     session_fn fn;
     void *arg;
 };
@@ -109,7 +166,7 @@ static int source_fill(struct source *s, unsigned shard, const struct wanted *w,
     while (!s->ended && (!s->piece || s->at == s->piece->listing.n)) {
         struct arena *g = arena_new();
         struct piece *p = ARENA_NEW(g, struct piece);
-        *p = (struct piece){.arena = g, .host = arena_str(g, w->host), .show = arena_str(g, w->show)};
+        *p = (struct piece){.arena = g, .host = arena_str(g, w->host), .show = arena_str(g, w->show), .by_parts = w->by_parts};
         if (s->piece || w->after.p)
             p->after = arena_str(g, s->piece ? s->piece->after : w->after);
         arena_on_release(g, listing_free, &p->listing);
@@ -124,15 +181,21 @@ static int source_fill(struct source *s, unsigned shard, const struct wanted *w,
     return 0;
 }
 
+static struct jid next_of(const struct source *s)
+{
+    return s->piece->listing.items[s->at].jid;
+}
+
 /* Of the sources the one whose next session is first; NULL: that was all. */
-static struct source *source_first(struct source *sources, unsigned n)
+static struct source *source_first(struct source *sources, unsigned n, bool parts)
 {
     struct source *best = NULL;
     for (unsigned i = 0; i < n; i++) {
         struct source *s = &sources[i];
         if (!s->piece || s->at == s->piece->listing.n)
             continue;
-        if (!best || str_cmp(jid_full(s->piece->listing.items[s->at].jid), jid_full(best->piece->listing.items[best->at].jid)) < 0)
+        int d = !best ? -1 : parts ? compare_parts(next_of(s), next_of(best)) : str_cmp(jid_full(next_of(s)), jid_full(next_of(best)));
+        if (d < 0)
             best = s;
     }
     return best;
@@ -145,7 +208,7 @@ static int each_in_order(struct source *sources, const struct wanted *w, struct 
     for (unsigned i = 0; i < shard_count(); i++)
         if (source_fill(&sources[i], i, w, err) != 0)
             return -1;
-    while ((s = source_first(sources, shard_count()))) {
+    while ((s = source_first(sources, shard_count(), w->by_parts))) {
         if (!w->fn(&s->piece->listing.items[s->at++], w->arg))
             return 0;
         if (source_fill(s, (unsigned)(s - sources), w, err) != 0)
@@ -154,16 +217,30 @@ static int each_in_order(struct source *sources, const struct wanted *w, struct 
     return 0;
 }
 
-int account_sessions_each(struct str host, struct str show, struct str after, session_fn fn, void *arg, struct error *err)
+static int each(const struct wanted *given, struct error *err) YIELDS;
+static int each(const struct wanted *given, struct error *err)
 {
     struct arena *a = arena_new();
-    struct wanted w = {arena_str(a, host), arena_str(a, show), after.p ? arena_str(a, after) : STR_NULL, fn, arg};
+    struct wanted w = *given;
     struct source *sources = ARENA_ARRAY(a, struct source, shard_count());
+    w.host = arena_str(a, w.host);
+    w.show = arena_str(a, w.show);
+    w.after = w.after.p ? arena_str(a, w.after) : STR_NULL;
     int rc = each_in_order(sources, &w, err);
     for (unsigned i = 0; i < shard_count(); i++)
         source_drop(&sources[i]);
     arena_release(&a);
     return rc;
+}
+
+int account_sessions_each(struct str host, struct str show, struct str after, session_fn fn, void *arg, struct error *err)
+{
+    return each(&(struct wanted){.host = host, .show = show, .after = after, .fn = fn, .arg = arg}, err);
+}
+
+int account_sessions_each_by_parts(struct str host, struct str show, session_fn fn, void *arg, struct error *err)
+{
+    return each(&(struct wanted){.host = host, .show = show, .by_parts = true, .fn = fn, .arg = arg}, err);
 }
 
 struct collection {

@@ -78,6 +78,68 @@ static void comes_and_goes(void **state)
     free(items);
 }
 
+struct named {
+    struct order_node node;
+    char text[24];
+};
+
+static struct str text_of_named(const struct order_node *n)
+{
+    return str_of(CONTAINER_OF(n, const struct named, node)->text);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* Names of every shape, some with several texts: all of them, each once, in order of names, from any place on. */
+static void names_in_order(void **state)
+{
+    enum { N = 400 };
+    static const char letters[] = "-.a@z";
+    struct order o = {.key = text_of_named};
+    struct named *items = calloc(N, sizeof *items);
+    char (*names)[8] = calloc(N, sizeof *names);
+    for (int i = 0; i < N; i++) {
+        char *p = names[i];
+        for (uint64_t n = 1 + rand_u64() % 5; n; n--)
+            while ((*p = letters[rand_u64() % 5]) == '@' || !++p)
+                ;
+        snprintf(items[i].text, sizeof items[i].text, "%s@host/%d", names[i], i);
+        order_add(&o, &items[i].node);
+    }
+    qsort(names, N, sizeof *names, by_text);
+    struct str at = STR_NULL;
+    for (int i = 0; i < N; i++) {
+        if (i && !strcmp(names[i], names[i - 1]))
+            continue;
+        at = order_next_name(&o, at, '@');
+        assert_true(str_eq(at, str_of(names[i])));
+        assert_int_equal(at.p[at.n], '@');
+    }
+    assert_null(order_next_name(&o, at, '@').p);
+    free(items);
+    free(names);
+}
+
+/* A name that is not there has a place all the same. */
+static void name_behind_another(void **state)
+{
+    static const char *const texts[] = {"ann.b@h", "ann@h", "b@h"};
+    struct order o = {.key = text_of_named};
+    struct named items[3];
+    for (int i = 0; i < 3; i++) {
+        snprintf(items[i].text, sizeof items[i].text, "%s", texts[i]);
+        order_add(&o, &items[i].node);
+    }
+    assert_true(str_eq(order_next_name(&o, S("an"), '@'), S("ann")));
+    assert_true(str_eq(order_next_name(&o, S("ann."), '@'), S("ann.b")));
+    assert_true(str_eq(order_next_name(&o, S("ann.b.c"), '@'), S("b")));
+    assert_true(str_eq(order_next_name(&o, S("anz"), '@'), S("b")));
+    assert_null(order_next_name(&o, S("b.c"), '@').p);
+}
+
 static size_t depth(const struct order_node *n)
 {
     if (!n)
@@ -102,6 +164,7 @@ static void stays_flat(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(comes_and_goes), cmocka_unit_test(stays_flat)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(comes_and_goes), cmocka_unit_test(names_in_order),
+        cmocka_unit_test(name_behind_another), cmocka_unit_test(stays_flat)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
