@@ -77,7 +77,7 @@ void order_walk(const struct order *o, struct str after, bool (*fn)(struct order
 
 /* --- names --- */
 
-/* The first node whose text begins with `name` and goes on with `next` or a larger byte, or comes behind all that begin with `name`. */
+/* The first node whose text begins with `name` and goes on with `next` or a larger byte, or comes behind all that begin so. */
 static struct order_node *at_least(const struct order *o, struct str name, int next)
 {
     struct order_node *n = o->root, *best = NULL;

@@ -28,8 +28,8 @@ void order_walk(const struct order *o, struct str after, bool (*fn)(struct order
 
 /*
  * Where each text is a name that is not empty, the byte `end`, which no name has, and more: the name behind `name` (absent: the
- * first) in order of names alone, which is another one ("ann" comes before "ann.b", "ann@" behind "ann.b@"). Absent: none. It lies in
- * the text of a node, with `end` behind it.
+ * first) in order of names alone, which is another one ("ann" comes before "ann.b", "ann@" behind "ann.b@"). Absent: none. It lies
+ * in the text of a node, with `end` behind it.
  */
 struct str order_next_name(const struct order *o, struct str name, char end);
 

@@ -108,7 +108,8 @@ enum store_rc srg_members(struct arena *a, struct str host, struct str name, str
 enum store_rc srg_each_member(struct str host, struct str name, struct str after, bool (*fn)(struct str jid, void *arg) YIELDS,
                               void *arg)
 {
-    struct rows r = ROWS(struct str, STMT_srg_members, read_str, V_STR(host), V_STR(name), V_STR(after.p ? after : S("")), V_INT(0));
+    struct rows r = ROWS(struct str, STMT_srg_members, read_str, V_STR(host), V_STR(name), V_STR(after.p ? after : S("")),
+                         V_INT(0));
 
     r.advance = advance_member;
     give_texts(&r, fn, arg);

@@ -23,6 +23,7 @@ def sessions(server):
 
 def configure(config):
     config["shaper_rules"]["max_user_sessions"] = 1000
+    config["modules"]["mod_roster"] = {}
 
 
 def ask(server, command, query="", accept="application/json", **args):
@@ -96,3 +97,77 @@ def test_reader_goes_away(server, sessions):
         conn.getresponse().read(100)
         conn.close()
     assert server.api("connected_users_number") == N
+
+
+# --- lists of what the store has ---
+
+OWNERS = ["a", "a.1", "a.1-x", "b-", "b", "bb"]
+CONTACTS = 200
+
+
+@pytest.fixture(scope="module")
+def rosters(server):
+    """Pairs of owner and contact, in order of addresses: more than a page, on two hosts, of owners whose names sort otherwise."""
+    file = server.folder / "contacts"
+    contacts = [f"c{i:03}" for i in range(CONTACTS)]
+    file.write_text("[" + ",".join(f'{{"{c}", "many.test", "g", ""}}' for c in contacts) + "].")
+    owners = sorted(f"{name}@{host}" for name in OWNERS for host in server.HOSTS)
+    for owner in owners:
+        user, host = owner.split("@")
+        assert server.api("push_roster", file=str(file), user=user, host=host) == 0
+    return [(owner, f"{c}@many.test") for owner in owners for c in contacts]
+
+
+MATCHING = {"action": "list", "subs": "any", "asks": "any", "users": "any", "contacts": "*@many.test"}
+
+
+def test_rosters(server, rosters):
+    assert sorted(OWNERS) != [o.partition("@")[0] for o, _ in rosters[::CONTACTS] if o.endswith("@localhost")]
+    _, body = ask(server, "process_rosteritems", **MATCHING)
+    assert [(x["user"], x["contact"]) for x in json.loads(body)] == rosters
+    r, body = ask(server, "process_rosteritems", accept="application/x-ndjson", **MATCHING)
+    assert [tuple(json.loads(x).values()) for x in body.splitlines()] == rosters
+    assert r.getheader("Transfer-Encoding") == "chunked"
+    words = server.ctl("process_rosteritems", *MATCHING.values()).stdout
+    assert [tuple(line.split("\t")) for line in words.splitlines()] == rosters
+    for command in MATCHING.values(), ("list", "both", "none", "a.1@localhost", "c17%"):
+        assert server.ctl("--dry-run", "process_rosteritems", *command).stdout.endswith("Dry run: 0 would be touched, nothing was.\n")
+    one = MATCHING | {"users": "a.1@localhost", "contacts": "c17%"}
+    assert len(json.loads(ask(server, "process_rosteritems", **one)[1])) == 10
+
+
+def test_rosters_delete(server, rosters):
+    """More rosters than are changed at once are changed all the same; what is told is what was deleted."""
+    some = MATCHING | {"action": "delete", "contacts": "c00[0-4]@many.test"}
+    gone = [pair for pair in rosters if pair[1] < "c005"]
+    _, body = ask(server, "process_rosteritems", **some)
+    assert [(x["user"], x["contact"]) for x in json.loads(body)] == gone
+    assert json.loads(ask(server, "process_rosteritems", **some)[1]) == []
+    _, body = ask(server, "process_rosteritems", **MATCHING)
+    assert [(x["user"], x["contact"]) for x in json.loads(body)] == [pair for pair in rosters if pair not in gone]
+
+
+def pages(server, command, limit, **args):
+    seen, query = [], f"?limit={limit}"
+    while True:
+        r, body = ask(server, command, query, **args)
+        seen += json.loads(body)
+        if not r.getheader("X-Next-After"):
+            return seen
+        query = f"?limit={limit}&after={r.getheader('X-Next-After')}"
+
+
+def test_shared_groups(server):
+    """Groups and members, more than the store reads at once."""
+    names = [f"group{i:03}" for i in range(300)]
+    members = [f"m{i:03}@localhost" for i in range(300)]
+    for name in names:
+        server.api("srg_add", group=name, host="example.test")
+    for m in reversed(members):
+        server.api("srg_user_add", user=m.partition("@")[0], host="localhost", group=names[7], grouphost="example.test")
+    for limit in (7, 256, 299, 300, 1000):
+        assert pages(server, "srg_list", limit, host="example.test") == names
+        assert pages(server, "srg_get_members", limit, group=names[7], host="example.test") == members
+    assert server.api("srg_list", host="example.test") == names
+    assert server.api("srg_get_members", group=names[7], host="example.test") == members
+    assert server.api("srg_get_members", group=names[8], host="example.test") == []

@@ -186,6 +186,11 @@ static struct jid next_of(const struct source *s)
     return s->piece->listing.items[s->at].jid;
 }
 
+static int compare(struct jid a, struct jid b, bool parts)
+{
+    return parts ? compare_parts(a, b) : str_cmp(jid_full(a), jid_full(b));
+}
+
 /* Of the sources the one whose next session is first; NULL: that was all. */
 static struct source *source_first(struct source *sources, unsigned n, bool parts)
 {
@@ -194,8 +199,7 @@ static struct source *source_first(struct source *sources, unsigned n, bool part
         struct source *s = &sources[i];
         if (!s->piece || s->at == s->piece->listing.n)
             continue;
-        int d = !best ? -1 : parts ? compare_parts(next_of(s), next_of(best)) : str_cmp(jid_full(next_of(s)), jid_full(next_of(best)));
-        if (d < 0)
+        if (!best || compare(next_of(s), next_of(best), parts) < 0)
             best = s;
     }
     return best;
