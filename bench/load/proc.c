@@ -90,8 +90,8 @@ void usage_read(struct usage *usage_out)
     usage_out->at = now_ns();
 }
 
-#define QUIET_NS 200000000u
-#define QUIET_CPU 0.01 /* seconds in that time: what schedulers and timers need that have nothing to do */
+#define QUIET_NS 1200000000u /* longer than servers put off what nobody waits for */
+#define QUIET_CPU 0.02 /* seconds in that time: what schedulers and timers need that have nothing to do */
 
 void usage_read_quiet(struct usage *usage_out)
 {
@@ -101,9 +101,10 @@ void usage_read_quiet(struct usage *usage_out)
     for (int i = 0; i < 100 && opt.server_pid; i++) {
         loop_until(&never, now_ns() + QUIET_NS);
         usage_read(&later);
-        if (later.server_cpu - usage_out->server_cpu < QUIET_CPU)
-            return;
+        bool quiet = later.server_cpu - usage_out->server_cpu < QUIET_CPU;
         *usage_out = later;
+        if (quiet)
+            return;
     }
 }
 

@@ -26,6 +26,7 @@
 #include "rt/pool.h"
 #include "rt/shard.h"
 #include "store/ledger.h"
+#include "store/spool.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -442,6 +443,7 @@ int server_run(struct error *err)
 {
     fiber_run(start_fiber, err);
     rt_run();
+    spool_settle();
     ledger_close();
     return err->code == ERR_NONE ? 0 : -1;
 }

@@ -1,9 +1,9 @@
 /*
  * Offline messages, XEP-0160: keeps what no session took and delivers it, in order, to the session that next sends available
  * presence of non-negative priority. Both happen on the account's fiber, one after the other with its live messages, so that
- * none is overtaken or left behind. A message leaves the store only after the socket has taken it, or, with stream management,
+ * none is overtaken or left behind. A message counts as delivered only after the socket has taken it, or, with stream management,
  * when the session's own copy is in the store or acknowledged: a crash in between repeats at most the last BATCH of them, with
- * the same id and stamp, and loses none. What is kept is in mod/offline_rules.c, fetching
+ * the same id and stamp, and loses none. From then on nobody sees it, and its row goes soon. What is kept is in mod/offline_rules.c, fetching
  * one by one (XEP-0013) in mod/offline_retrieval.c, cleaning up in mod/offline_purge.c. Runs on the account's home.
  */
 #include "mod/api/offline_parts.h"
@@ -141,11 +141,13 @@ struct session *offline_receiver_find(const struct offline_receiver *r)
 
 struct flood {
     struct offline_receiver to;
-    int64_t last;    /* sent up to this one */
+    int64_t last;    /* sent up to this one; */
+    int64_t last_s;  /* when it was stored */
+    uint64_t look;   /* spool_look */
     size_t n, bytes; /* since the last removal */
     unsigned unsafe; /* sent, and not in the store's copy of the session's queue yet */
     uint32_t out;    /* the session's count when the last was sent */
-    bool managed, failed;
+    bool managed, failed, stopped;
     struct mgmt *mgmt;  /* of a session that is kept in the store: it stays there as long as its share is in the spool too */
     struct cause cause; /* the spool: core/c2s/mgmt.h */
 };
@@ -237,15 +239,13 @@ static bool is_handed_over(struct flood *f)
 static bool settle(struct flood *f) YIELDS;
 static bool settle(struct flood *f)
 {
-    uint64_t removed;
     if (f->n == 0)
         return true;
     if (!is_handed_over(f)) {
         f->failed = true;
         return false;
     }
-    enum store_rc rc = spool_remove_upto(jid_host(f->to.jid), jid_user(f->to.jid), f->last, &removed);
-    if (rc != STORE_OK && rc != STORE_NONE) {
+    if (spool_delivered(jid_host(f->to.jid), jid_user(f->to.jid), f->last, f->last_s, &f->look) != STORE_OK) {
         struct log_ctx ctx = {.jid = jid_full(f->to.jid)};
         LOG(WARNING, "offline", &ctx, "delivered messages could not be taken out of the store: they will come again");
         f->failed = true;
@@ -277,6 +277,12 @@ static void drop_unwanted(const struct flood *f, struct session *s, struct stanz
         stanza_end(st);
 }
 
+static bool stop(struct flood *f)
+{
+    f->stopped = true;
+    return false;
+}
+
 static bool deliver_one(const struct spool_message *m, void *arg) YIELDS;
 static bool deliver_one(const struct spool_message *m, void *arg)
 {
@@ -284,14 +290,14 @@ static bool deliver_one(const struct spool_message *m, void *arg)
     bool broken;
     struct session *s = receiver(f);
     if (!s || s->account->host == HOST_NONE)
-        return false;
+        return stop(f);
     struct stanza *st = offline_read(m, jid_to_bare(f->to.jid), (int64_t)clock_wall_s(), &broken);
     if (st)
         drop_unwanted(f, s, &st);
     if (!(s = receiver(f))) {
         if (st)
             stanza_end(&st);
-        return false;
+        return stop(f);
     }
     if (st) {
         if (s->mgmt)
@@ -303,6 +309,7 @@ static bool deliver_one(const struct spool_message *m, void *arg)
         tell_broken(f, m->id);
     }
     f->last = m->id;
+    f->last_s = m->stored_s;
     f->n++;
     f->bytes += m->xml.n;
     return (f->n < BATCH && f->bytes < BATCH_BYTES) || settle(f);
@@ -335,20 +342,28 @@ static void let_go(struct flood *f)
     mgmt_release(&f->mgmt);
 }
 
+static void read_and_deliver(struct flood *f) YIELDS;
+static void read_and_deliver(struct flood *f)
+{
+    struct str host = jid_host(f->to.jid), user = jid_user(f->to.jid);
+    f->look = spool_look(host, user);
+    enum store_rc rc = spool_each(host, user, 0, deliver_one, f);
+    bool whole = rc == STORE_OK && !f->stopped;
+    if (rc != STORE_OK && rc != STORE_NONE) {
+        struct log_ctx ctx = {.jid = jid_full(f->to.jid)};
+        LOG(WARNING, "offline", &ctx, "waiting messages could not be read: they stay");
+    }
+    if (!f->failed && settle(f) && whole)
+        spool_emptied(host, user, f->look);
+}
+
 static void deliver_all(struct account *a, void *arg) YIELDS;
 static void deliver_all(struct account *a, void *arg)
 {
     struct flood *f = arg;
     struct arena *mem = f->to.arena;
-    if (!managed(a) && receiver(f)) {
-        enum store_rc rc = spool_each(jid_host(f->to.jid), jid_user(f->to.jid), 0, deliver_one, f);
-        if (rc != STORE_OK && rc != STORE_NONE) {
-            struct log_ctx ctx = {.jid = jid_full(f->to.jid)};
-            LOG(WARNING, "offline", &ctx, "waiting messages could not be read: they stay");
-        }
-        if (!f->failed)
-            settle(f);
-    }
+    if (!managed(a) && receiver(f))
+        read_and_deliver(f);
     note_rest(f);
     let_go(f);
     arena_release(&mem);

@@ -17,10 +17,14 @@ typedef enum store_rc (*store_fn)(struct sql_conn *c, void *arg);
 enum store_rc store_read(store_fn fn, void *arg) YIELDS;
 /* STORE_OK: committed. STORE_UNAVAILABLE also when the queue is full or the store is stopped. */
 enum store_rc store_write(store_fn fn, void *arg) YIELDS;
-/* Nobody waits; `done` frees arg on the writer thread in every case. A failure is logged with the words `what` (a literal). */
-void store_write_later(store_fn fn, void *arg, void (*done)(void *arg), const char *what);
+/* The end of a job that nobody waits for, with what became of it. On the writer thread, or on the caller's when it was not taken. */
+typedef void (*store_done_fn)(void *arg, enum store_rc rc);
+/* Nobody waits; `done` frees arg in every case. A failure is logged with the words `what` (a literal; NULL: it is not). */
+void store_write_later(store_fn fn, void *arg, store_done_fn done, const char *what);
 /* The same for what may be lost in a crash: it waits up to half a second for other writes to share a commit with. In order. */
-void store_write_lazily(store_fn fn, void *arg, void (*done)(void *arg), const char *what);
+void store_write_lazily(store_fn fn, void *arg, store_done_fn done, const char *what);
+/* For what has no more to do than that. */
+void store_done_free(void *arg, enum store_rc rc);
 
 /* What a database can hold and ejabberd's columns mean: UTF-8 without NUL, at most JID_PART_MAX bytes. Anything else is no name. */
 bool store_name_ok(struct str name);

@@ -16,7 +16,6 @@ struct last_job {
     struct arena *a;
     struct str host, user, status;
     int64_t seconds;
-    bool failed;
 };
 
 /* Writes that nobody waits for and that are not done: who reads meanwhile reads behind them. */
@@ -67,11 +66,9 @@ enum store_rc last_write(struct sql_conn *c, struct str host, struct str user, i
 
 static enum store_rc write_row(struct sql_conn *c, void *arg)
 {
-    struct last_job *j = arg;
-    enum store_rc rc = last_write(c, j->host, j->user, j->seconds, j->status);
+    const struct last_job *j = arg;
 
-    j->failed = rc != STORE_OK;
-    return rc;
+    return last_write(c, j->host, j->user, j->seconds, j->status);
 }
 
 static bool storable(const struct last_job *j)
@@ -98,11 +95,11 @@ static struct str append(char **at, struct str s)
     return copy;
 }
 
-static void set_later_done(void *job)
+static void set_later_done(void *job, enum store_rc rc)
 {
     struct last_job *j = job;
 
-    if (j->failed)
+    if (rc != STORE_OK)
         tally_forget(tally_key(TALLY_LAST, j->host, j->user));
     atomic_fetch_sub(&under_way, 1);
     free(job);

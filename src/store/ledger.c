@@ -32,6 +32,7 @@ static char path[4096], new_path[4096 + 8];
 static uint64_t size;
 static pthread_mutex_t grow_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool full_said;
+static uint64_t boot; /* of the system; 0: nobody knows which */
 static struct ledger_cell *given_back[SHARD_MAX]; /* atomic */
 static _Thread_local struct ledger_cell *mine;
 
@@ -66,10 +67,27 @@ static bool read_whole(int from, void *to, size_t n)
     return true;
 }
 
+/* Of the system that runs now. */
+static uint64_t boot_now(void)
+{
+    char id[64];
+    int from = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = from >= 0 ? read(from, id, sizeof id) : -1;
+    if (from >= 0)
+        close(from);
+    return n > 0 ? hash_stable(id, (size_t)n) : 0;
+}
+
+static bool believed(const struct ledger_cell *c, bool same_boot)
+{
+    return c->kind == LEDGER_SESSION || c->kind == LEDGER_EFFECT || (c->kind == LEDGER_DELIVERED && same_boot);
+}
+
 static void keep_used(struct ledger_cell *cells, size_t n)
 {
+    bool same_boot = boot && cells[0].n == boot;
     for (size_t i = 0; i < n; i++)
-        if (i % CELLS && (cells[i].kind == LEDGER_SESSION || cells[i].kind == LEDGER_EFFECT))
+        if (i % CELLS && believed(&cells[i], same_boot))
             cells[old_n++] = cells[i];
     old = cells;
     qsort(old, old_n, sizeof *old, by_stream);
@@ -119,6 +137,7 @@ int ledger_open(const char *folder, struct error *err)
 {
     snprintf(path, sizeof path, "%s/streams.ledger", folder);
     snprintf(new_path, sizeof new_path, "%s.new", path);
+    boot = boot_now();
     read_old();
     fd = open(new_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     return fd < 0 ? err_set(err, ERR_IO, "cannot write %s: %s", new_path, strerror(errno)) : 0;
@@ -166,6 +185,7 @@ static struct ledger_cell *map_piece(void)
         return NULL;
     size += PIECE;
     p->stream = MAGIC;
+    p->n = boot;
     p->next = pieces;
     pieces = p;
     return p;
@@ -233,6 +253,19 @@ struct ledger_cell *ledger_effect(uint64_t stream, uint64_t account, uint64_t ca
     return c;
 }
 
+struct ledger_cell *ledger_delivered(uint64_t account, uint64_t stored_s, uint64_t id)
+{
+    struct ledger_cell *c = take();
+    if (!c)
+        return NULL;
+    c->stream = 0;
+    c->account = account;
+    c->cause = stored_s;
+    c->n = id;
+    publish(c, LEDGER_DELIVERED);
+    return c;
+}
+
 void ledger_push(struct ledger_cell **list, struct ledger_cell *c)
 {
     if (!c)
@@ -248,13 +281,23 @@ void ledger_free(struct ledger_cell **cp)
     *cp = NULL;
     if (!c)
         return;
-    __atomic_store_n(&c->kind, LEDGER_FREE, __ATOMIC_RELEASE);
-    if (c->shard == shard_self()) {
-        c->next = mine;
-        mine = c;
-    } else {
-        ledger_push(&given_back[c->shard], c);
+    if (c->shard != shard_self()) {
+        ledger_give_back(&c);
+        return;
     }
+    __atomic_store_n(&c->kind, LEDGER_FREE, __ATOMIC_RELEASE);
+    c->next = mine;
+    mine = c;
+}
+
+void ledger_give_back(struct ledger_cell **cp)
+{
+    struct ledger_cell *c = *cp;
+    *cp = NULL;
+    if (!c)
+        return;
+    __atomic_store_n(&c->kind, LEDGER_FREE, __ATOMIC_RELEASE);
+    ledger_push(&given_back[c->shard], c);
 }
 
 void ledger_push_all(struct ledger_cell **list, struct ledger_cell **from)

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum ledger_kind { LEDGER_FREE, LEDGER_SESSION, LEDGER_EFFECT };
+enum ledger_kind { LEDGER_FREE, LEDGER_SESSION, LEDGER_EFFECT, LEDGER_DELIVERED };
 
 /* Instead of a stream's key: the cause is a row of table spool, n its id. */
 #define LEDGER_SPOOL UINT64_C(1)
@@ -21,6 +21,7 @@ struct ledger_cell {
     uint32_t shard;              /* of this process: whose list it goes back to */
     uint64_t stream;             /* ledger_key of the receiving stream */
     uint64_t account, cause, n;  /* EFFECT: of the receiver; what was sent came from stanza n of that stream, or LEDGER_SPOOL */
+                                 /* DELIVERED: whose, when the last was stored, and its id (store/delivered.c) */
     uint32_t h;                  /* EFFECT: its number there. SESSION: how many were given to a socket */
     uint32_t acked;              /* SESSION: as in struct sm_session, but at once */
     uint32_t over;               /* SESSION: ended in order; everything of it is taken care of */
@@ -43,8 +44,15 @@ void ledger_close(void);
 /* NULL when there is no room: the caller does without. */
 struct ledger_cell *ledger_session(uint64_t stream, uint32_t sent, uint32_t acked);
 struct ledger_cell *ledger_effect(uint64_t stream, uint64_t account, uint64_t cause, uint64_t n, uint32_t h);
+/*
+ * Of this account's waiting messages those up to that one have been delivered. Unlike the others it is not believed after the system
+ * was started anew: the store may then be older than the ledger (store/store.h, durable), and what it has is to be delivered.
+ */
+struct ledger_cell *ledger_delivered(uint64_t account, uint64_t stored_s, uint64_t id);
 /* Any shard; NULL is fine. */
 void ledger_free(struct ledger_cell **c);
+/* The same for threads that are no shard's. */
+void ledger_give_back(struct ledger_cell **c);
 
 /* What came of one thing, for as long as it may be done again after a crash. Any shard pushes, one takes. */
 void ledger_push(struct ledger_cell **list, struct ledger_cell *c);

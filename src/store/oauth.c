@@ -101,7 +101,7 @@ void oauth_token_clean_later(int64_t now_s)
     int64_t *arg = mem_alloc(sizeof(*arg));
 
     *arg = now_s;
-    store_write_later(delete_old, arg, free, "expired OAuth tokens");
+    store_write_later(delete_old, arg, store_done_free, "expired OAuth tokens");
 }
 
 static struct oauth_token_row *add_row(struct token_job *j)

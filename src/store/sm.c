@@ -175,7 +175,7 @@ void sm_acked_later(struct str id, uint32_t acked)
     l->acked = acked;
     l->n = id.n;
     memcpy(l->id, id.p, id.n);
-    store_write_later(acknowledge_later, l, free, "acknowledged stanzas of a stream");
+    store_write_later(acknowledge_later, l, store_done_free, "acknowledged stanzas of a stream");
 }
 
 /* --- the end --- */

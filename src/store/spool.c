@@ -1,6 +1,7 @@
 /* Table `spool`. Suspends: everything public; the rest runs on the reader threads and the writer. */
 #include "store/spool.h"
 
+#include "store/delivered.h"
 #include "store/spool_inner.h"
 #include "store/tally.h"
 
@@ -25,7 +26,9 @@ enum store_rc spool_add_in(struct sql_conn *c, struct str host, struct str user,
     enum store_rc rc = STORE_OK;
 
     if (max && max <= INT64_MAX) {
-        rc = row_int(c, STMT_spool_full, SQL_ARGS(V_STR(host), V_STR(user), V_INT((int64_t)max)), &have);
+        rc = delivered_remove(c, host, user);
+        if (rc == STORE_OK)
+            rc = row_int(c, STMT_spool_full, SQL_ARGS(V_STR(host), V_STR(user), V_INT((int64_t)max)), &have);
         if (rc == STORE_OK && (uint64_t)have >= max)
             rc = STORE_LIMIT;
     }
@@ -99,7 +102,7 @@ enum store_rc spool_add_once(struct str host, struct str user, struct str xml, i
 
 enum store_rc spool_count(struct str host, struct str user, uint64_t *out)
 {
-    struct rows r = ROWS(int64_t, STMT_spool_count, read_int, V_STR(host), V_STR(user));
+    struct rows r = ROWS(int64_t, STMT_spool_count, read_int, V_STR(host), V_STR(user), V_INT(0));
     struct tally_key k = tally_key(TALLY_SPOOL, host, user);
     uint64_t look;
     int64_t n;
@@ -108,6 +111,7 @@ enum store_rc spool_count(struct str host, struct str user, uint64_t *out)
     if (tally_get(k, out, NULL))
         return STORE_OK;
     look = tally_look(k);
+    r.args[2] = V_INT(delivered_upto(host, user));
     rc = rows_number(&r, &n);
     *out = (uint64_t)n;
     if (rc == STORE_OK)
@@ -119,7 +123,7 @@ enum store_rc spool_get(struct arena *a, struct str host, struct str user, int64
 {
     struct rows r = ROWS(struct spool_message, STMT_spool_get, read_message, V_STR(host), V_STR(user), V_INT(id));
 
-    return rows_one(a, &r, out);
+    return id > delivered_upto(host, user) ? rows_one(a, &r, out) : STORE_NONE;
 }
 
 static void behind(struct rows *r, const void *last)
@@ -137,12 +141,16 @@ enum store_rc spool_each(struct str host, struct str user, int64_t after,
     const struct spool_message *m;
     uint64_t look = tally_look(k), n;
     unsigned under_way;
+    int64_t upto;
     bool none;
     enum store_rc rc;
 
     if (tally_get(k, &n, &under_way) && n + under_way == 0)
         return STORE_OK;
     r.advance = behind;
+    upto = delivered_upto(host, user);
+    if (upto > after)
+        r.args[2] = V_INT(upto);
     m = rows_next(&r);
     none = !m && after == 0;
     while (m && fn(m, arg))
@@ -159,28 +167,62 @@ static enum store_rc removed(enum store_rc rc, int64_t n, uint64_t *out)
     return rc == STORE_OK && n == 0 ? STORE_NONE : rc;
 }
 
+/* All up to an id; INT64_MAX: all. */
+struct clearing {
+    struct str host, user;
+    int64_t upto, removed;
+};
+
+static enum store_rc clear(struct sql_conn *c, void *arg)
+{
+    struct clearing *j = arg;
+    enum store_rc rc = delivered_remove(c, j->host, j->user); /* not counted */
+
+    if (rc == STORE_OK)
+        rc = sql_run(c, STMT_spool_delete_upto, SQL_ARGS(V_STR(j->host), V_STR(j->user), V_INT(j->upto)), &j->removed);
+    return rc;
+}
+
 enum store_rc spool_remove_upto(struct str host, struct str user, int64_t id, uint64_t *removed_out)
 {
+    struct clearing j = {.host = host, .user = user, .upto = id};
     struct tally_key k = tally_key(TALLY_SPOOL, host, user);
-    int64_t n = 0;
     enum store_rc rc;
 
     tally_begin(k);
-    rc = ops_write(OPS(SQL_OP(STMT_spool_delete_upto, V_STR(host), V_STR(user), V_INT(id))), &n);
-    tally_end(k, rc, -n);
-    return removed(rc, n, removed_out);
+    rc = owner_ok(host, user) ? store_write(clear, &j) : STORE_REFUSED;
+    tally_end(k, rc, -j.removed);
+    return removed(rc, j.removed, removed_out);
 }
 
 enum store_rc spool_remove_all(struct str host, struct str user, uint64_t *removed_out)
 {
-    struct tally_key k = tally_key(TALLY_SPOOL, host, user);
-    int64_t n = 0;
-    enum store_rc rc;
+    return spool_remove_upto(host, user, INT64_MAX, removed_out);
+}
 
-    tally_begin(k);
-    rc = ops_write(OPS(SQL_OP(STMT_spool_delete_all, V_STR(host), V_STR(user))), &n);
-    tally_end(k, rc, -n);
-    return removed(rc, n, removed_out);
+enum store_rc spool_delivered(struct str host, struct str user, int64_t id, int64_t stored_s, uint64_t *look)
+{
+    uint64_t none = 0;
+    enum store_rc rc = delivered_note(host, user, id, stored_s);
+
+    if (rc == STORE_OK) {
+        tally_move(tally_key(TALLY_SPOOL, host, user), look ? look : &none);
+        return rc;
+    }
+    rc = spool_remove_upto(host, user, id, &none);
+    if (look)
+        *look = SPOOL_LOOK_NONE;
+    return rc == STORE_NONE ? STORE_OK : rc;
+}
+
+uint64_t spool_look(struct str host, struct str user)
+{
+    return tally_look(tally_key(TALLY_SPOOL, host, user));
+}
+
+void spool_emptied(struct str host, struct str user, uint64_t look)
+{
+    tally_set(tally_key(TALLY_SPOOL, host, user), look, 0);
 }
 
 struct removal {
@@ -202,7 +244,7 @@ static enum store_rc remove_one(struct sql_conn *c, const struct removal *j, int
 static enum store_rc remove_ids(struct sql_conn *c, void *arg)
 {
     struct removal *j = arg;
-    enum store_rc rc = STORE_OK;
+    enum store_rc rc = j->host.p ? delivered_remove(c, j->host, j->user) : STORE_OK;
     int64_t touched;
 
     j->removed = 0;
@@ -240,6 +282,8 @@ static bool read_sweep(const struct sql_query *q, struct rows *r, void *row_out)
 
     m->id = sql_int(q, 0);
     if (q->conn->multihost && !str_eq(sql_text(q, 4), s->host))
+        return false;
+    if (m->id <= delivered_upto(s->host, sql_text(q, 2)))
         return false;
     if (s->before_s && store_time_parse(sql_text(q, 1)) >= s->before_s)
         return false;

@@ -1,6 +1,6 @@
 /*
  * Messages that wait for an account (XEP-0160, XEP-0013): table `spool`. Ids are the column seq: they grow with time over all
- * accounts and are never used twice. Delivery is read, then removal up to the last id that the client has acknowledged, so
+ * accounts and are never used twice. Delivery is read, then spool_delivered up to the last id that the client has acknowledged, so
  * that a crash between the two repeats messages and loses none.
  */
 #ifndef STORE_SPOOL_H
@@ -31,6 +31,20 @@ enum store_rc spool_get(struct arena *a, struct str host, struct str user, int64
 /* In order, those behind `after` (0: all), with bounded memory. `m` dies when fn returns; false ends it. */
 enum store_rc spool_each(struct str host, struct str user, int64_t after,
                          bool (*fn)(const struct spool_message *m, void *arg) YIELDS, void *arg) YIELDS;
+/*
+ * Those up to and including `id`, which was stored at stored_s, have been delivered: from here on nobody sees them, also after kill -9.
+ * Their rows go within a second, or when the server stops (store/delivered.h). *look is moved on; NULL: there is none. STORE_OK, or they
+ * could not be noted and come again.
+ */
+enum store_rc spool_delivered(struct str host, struct str user, int64_t id, int64_t stored_s, uint64_t *look) YIELDS;
+#define SPOOL_LOOK_NONE UINT64_MAX
+/* Before the first is read; and when all that was there has been read and delivered: nothing waits, unless somebody has added to it. */
+uint64_t spool_look(struct str host, struct str user);
+void spool_emptied(struct str host, struct str user, uint64_t look);
+/* Before anything is served, between ledger_open and ledger_commit: what the process before had delivered. */
+enum store_rc spool_restore(void) YIELDS;
+/* The shards have ended, the ledger and the store have not: the rows of what was delivered go. Blocks. */
+void spool_settle(void);
 /* Those up to and including `id`; STORE_NONE when there was none. */
 enum store_rc spool_remove_upto(struct str host, struct str user, int64_t id, uint64_t *removed_out) YIELDS;
 /* All of them in one transaction; ids that are not this account's do nothing. STORE_NONE when nothing was removed. */

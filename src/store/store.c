@@ -6,6 +6,7 @@
 #include "store/db.h"
 #include "store/schema.h"
 #include "store/writer.h"
+#include "store/delivered.h"
 #include "store/tally.h"
 
 #include "base/log.h"
@@ -96,20 +97,26 @@ enum store_rc store_write(store_fn fn, void *arg)
     return store.writer ? writer_run(store.writer, fn, arg) : STORE_UNAVAILABLE;
 }
 
-static void post(bool lazy, store_fn fn, void *arg, void (*done)(void *arg), const char *what)
+static void post(bool lazy, store_fn fn, void *arg, store_done_fn done, const char *what)
 {
     if (store.writer)
         writer_post(store.writer, lazy, fn, arg, done, what);
     else
-        done(arg);
+        done(arg, STORE_UNAVAILABLE);
 }
 
-void store_write_later(store_fn fn, void *arg, void (*done)(void *arg), const char *what)
+void store_done_free(void *arg, enum store_rc rc)
+{
+    (void)rc;
+    free(arg);
+}
+
+void store_write_later(store_fn fn, void *arg, store_done_fn done, const char *what)
 {
     post(false, fn, arg, done, what);
 }
 
-void store_write_lazily(store_fn fn, void *arg, void (*done)(void *arg), const char *what)
+void store_write_lazily(store_fn fn, void *arg, store_done_fn done, const char *what)
 {
     post(true, fn, arg, done, what);
 }
@@ -145,6 +152,7 @@ int store_start(const struct store_config *cfg, struct error *err)
     struct sql_conn *conn;
 
     tally_reset(cfg->multihost);
+    delivered_start(cfg->multihost);
     store.driver = sql_driver_find(cfg->driver);
     if (!store.driver)
         return err_set(err, ERR_CONFIG, "no database driver \"%s\"", cfg->driver);
@@ -172,6 +180,7 @@ void store_stop(void)
     if (store.readers)
         pool_delete(&store.readers);
     writer_delete(&store.writer);
+    delivered_stop();
     forget();
 }
 

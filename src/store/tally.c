@@ -117,6 +117,19 @@ void tally_forget(struct tally_key k)
     pthread_mutex_unlock(&lock);
 }
 
+void tally_move(struct tally_key k, uint64_t *look)
+{
+    struct place *p = place_of(k);
+
+    pthread_mutex_lock(&lock);
+    bool good = *look == p->version && !all_under_way[k.kind];
+    p->version++;
+    if (p->hash == k.hash)
+        p->known = false;
+    *look = good ? p->version : UNKNOWABLE;
+    pthread_mutex_unlock(&lock);
+}
+
 static void forget_all(enum tally_kind kind)
 {
     for (size_t i = 0; used[kind] && i < PLACES; i++)

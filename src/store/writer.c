@@ -30,7 +30,7 @@ struct job {
     unsigned shard;
     struct msg wake;
     /* Nobody waits: the job is on the heap. */
-    void (*done)(void *arg);
+    store_done_fn done;
     const char *what;
 };
 
@@ -59,9 +59,9 @@ static void finish(struct job *j)
         mail_post_foreign(j->shard, &j->wake);
         return;
     }
-    if (j->rc != STORE_OK && j->rc != STORE_NONE)
+    if (j->what && j->rc != STORE_OK && j->rc != STORE_NONE)
         LOG_LIMITED(ERROR, "store", NULL, "%s: %s", j->what, j->rc == STORE_UNCERTAIN ? "outcome unknown" : "not written");
-    j->done(j->arg);
+    j->done(j->arg, j->rc);
     free(j);
 }
 
@@ -351,14 +351,14 @@ enum store_rc writer_run(struct writer *w, store_fn fn, void *arg)
     return j.rc;
 }
 
-void writer_post(struct writer *w, bool lazy, store_fn fn, void *arg, void (*done)(void *arg), const char *what)
+void writer_post(struct writer *w, bool lazy, store_fn fn, void *arg, store_done_fn done, const char *what)
 {
     struct job *j = MEM_NEW(struct job);
 
     *j = (struct job){.lazy = lazy, .fn = fn, .arg = arg, .done = done, .what = what};
     if (push(w, j))
         return;
-    done(arg);
+    done(arg, STORE_UNAVAILABLE);
     free(j);
 }
 

@@ -24,9 +24,9 @@ void writer_delete(struct writer **w);
 enum store_rc writer_run(struct writer *w, store_fn fn, void *arg) YIELDS;
 /*
  * Nobody waits. lazy: it is written with the next job that somebody waits for, or half a second later; in order with the others
- * either way.
+ * either way. A job that is refused is done with STORE_UNAVAILABLE before this returns.
  */
-void writer_post(struct writer *w, bool lazy, store_fn fn, void *arg, void (*done)(void *arg), const char *what);
+void writer_post(struct writer *w, bool lazy, store_fn fn, void *arg, store_done_fn done, const char *what);
 /* Any thread. */
 struct writer_stats writer_stats(struct writer *w);
 

@@ -426,7 +426,9 @@ int mgmt_restore(const char *folder, struct error *err)
     if (folder && ledger_open(folder, err) != 0)
         return -1;
     fault_die(FAULT_die_ledger_read);
-    enum store_rc rc = sm_sweep_done();
+    enum store_rc rc = spool_restore();
+    if (rc == STORE_OK)
+        rc = sm_sweep_done();
     if (rc == STORE_OK)
         rc = sm_each_done(note_spooled, NULL);
     if (rc == STORE_OK)

@@ -45,7 +45,7 @@ static enum store_rc hold(struct sql_conn *c, void *arg)
     return STORE_OK;
 }
 
-static void nothing(void *arg)
+static void nothing(void *arg, enum store_rc rc)
 {
 }
 
@@ -163,7 +163,7 @@ static void full(void *arg)
 
 static unsigned freed;
 
-static void count_free(void *arg)
+static void count_free(void *arg, enum store_rc rc)
 {
     __atomic_add_fetch(&freed, 1, __ATOMIC_RELAXED);
 }
