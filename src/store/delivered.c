@@ -321,29 +321,42 @@ static void on_done(void *arg, enum store_rc rc)
         post(rc == STORE_OK && batch.first);
 }
 
-enum store_rc delivered_note(struct str host, struct str user, int64_t upto, int64_t stored_s)
+/* cell: NULL leaves the one that is there, which is of fewer. */
+static void mark(const struct key *k, int64_t upto, struct ledger_cell *cell)
 {
-    struct key k = key_of(host, user);
-    struct ledger_cell *cell, *old;
+    struct ledger_cell *old = NULL;
     struct mark *m;
 
-    if (!owner_ok(host, user))
-        return STORE_UNAVAILABLE;
-    cell = ledger_delivered(account_of(&k), (uint64_t)stored_s, (uint64_t)upto);
-    if (!cell)
-        return STORE_UNAVAILABLE;
     pthread_mutex_lock(&marks.lock);
-    m = find(&k);
+    m = find(k);
     if (!m)
-        m = add(&k);
-    old = m->cell;
-    m->cell = cell;
+        m = add(k);
+    if (cell) {
+        old = m->cell;
+        m->cell = cell;
+    }
     if (upto > m->upto)
         m->upto = upto;
     pthread_mutex_unlock(&marks.lock);
     ledger_free(&old);
     post(false);
-    return STORE_OK;
+}
+
+bool delivered_note(struct str host, struct str user, int64_t upto, int64_t stored_s)
+{
+    struct key k = key_of(host, user);
+    struct ledger_cell *cell = ledger_delivered(account_of(&k), (uint64_t)stored_s, (uint64_t)upto);
+
+    if (cell)
+        mark(&k, upto, cell);
+    return cell != NULL;
+}
+
+void delivered_hide(struct str host, struct str user, int64_t upto)
+{
+    struct key k = key_of(host, user);
+
+    mark(&k, upto, NULL);
 }
 
 /* --- the process before --- */
@@ -371,9 +384,8 @@ static enum store_rc take_over(const struct ledger_cell *c)
 
     if (rc == STORE_OK) {
         struct key k = key_of(o.host, o.user);
-        if (account_of(&k) == c->account && (uint64_t)o.stored_s == c->cause &&
-            delivered_note(o.host, o.user, (int64_t)c->n, o.stored_s) != STORE_OK)
-            rc = spool_remove_upto(o.host, o.user, (int64_t)c->n, &(uint64_t){0});
+        if (account_of(&k) == c->account && (uint64_t)o.stored_s == c->cause)
+            rc = spool_delivered(o.host, o.user, (int64_t)c->n, o.stored_s, NULL);
     }
     arena_release(&a);
     return rc == STORE_NONE ? STORE_OK : rc;

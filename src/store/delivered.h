@@ -14,8 +14,10 @@ void delivered_start(bool per_host);
 /* The writer has ended. Marks that are left stay in the ledger for the next start. */
 void delivered_stop(void);
 
-/* On a shard. STORE_UNAVAILABLE: the ledger has no room, nothing was noted. */
-enum store_rc delivered_note(struct str host, struct str user, int64_t upto, int64_t stored_s);
+/* On a shard. false: the ledger has no room, nothing was noted. */
+bool delivered_note(struct str host, struct str user, int64_t upto, int64_t stored_s);
+/* The same for this process only. */
+void delivered_hide(struct str host, struct str user, int64_t upto);
 /* Those up to this id are no messages any more; 0: none. */
 int64_t delivered_upto(struct str host, struct str user);
 /* On the writer: those rows of one account go now, in the caller's transaction. */

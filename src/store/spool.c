@@ -202,17 +202,19 @@ enum store_rc spool_remove_all(struct str host, struct str user, uint64_t *remov
 
 enum store_rc spool_delivered(struct str host, struct str user, int64_t id, int64_t stored_s, uint64_t *look)
 {
-    uint64_t none = 0;
-    enum store_rc rc = delivered_note(host, user, id, stored_s);
+    uint64_t none = SPOOL_LOOK_NONE;
+    enum store_rc rc;
 
-    if (rc == STORE_OK) {
-        tally_move(tally_key(TALLY_SPOOL, host, user), look ? look : &none);
-        return rc;
+    if (!owner_ok(host, user))
+        return STORE_REFUSED;
+    if (!delivered_note(host, user, id, stored_s)) {
+        rc = spool_remove_upto(host, user, id, &none);
+        if (rc != STORE_OK && rc != STORE_NONE)
+            delivered_hide(host, user, id); /* a later process would not know; this one does */
+        none = SPOOL_LOOK_NONE;
     }
-    rc = spool_remove_upto(host, user, id, &none);
-    if (look)
-        *look = SPOOL_LOOK_NONE;
-    return rc == STORE_NONE ? STORE_OK : rc;
+    tally_move(tally_key(TALLY_SPOOL, host, user), look ? look : &none);
+    return STORE_OK;
 }
 
 uint64_t spool_look(struct str host, struct str user)

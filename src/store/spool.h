@@ -33,8 +33,8 @@ enum store_rc spool_each(struct str host, struct str user, int64_t after,
                          bool (*fn)(const struct spool_message *m, void *arg) YIELDS, void *arg) YIELDS;
 /*
  * Those up to and including `id`, which was stored at stored_s, have been delivered: from here on nobody sees them, also after kill -9.
- * Their rows go within a second, or when the server stops (store/delivered.h). *look is moved on; NULL: there is none. STORE_OK, or they
- * could not be noted and come again.
+ * Their rows go within a second, or when the server stops (store/delivered.h). *look is moved on; NULL: there is none. STORE_REFUSED:
+ * there is no such account.
  */
 enum store_rc spool_delivered(struct str host, struct str user, int64_t id, int64_t stored_s, uint64_t *look) YIELDS;
 #define SPOOL_LOOK_NONE UINT64_MAX
