@@ -1,10 +1,10 @@
 /*
  * Offline messages, XEP-0160: keeps what no session took and delivers it, in order, to the session that next sends available
- * presence of non-negative priority. Both happen on the account's fiber, one after the other with its live messages, so that
- * none is overtaken or left behind. A message counts as delivered only after the socket has taken it, or, with stream management,
- * when the session's own copy is in the store or acknowledged: a crash in between repeats at most the last BATCH of them, with
- * the same id and stamp, and loses none. From then on nobody sees it, and its row goes soon. What is kept is in mod/offline_rules.c, fetching
- * one by one (XEP-0013) in mod/offline_retrieval.c, cleaning up in mod/offline_purge.c. Runs on the account's home.
+ * presence of non-negative priority. Both happen on the account's fiber, one after the other with its live messages, so that none
+ * is overtaken or left behind. A message counts as delivered only after the socket has taken it, or, with stream management, when
+ * the session's own copy is in the store or acknowledged: a crash in between repeats at most the last BATCH of them, with the same
+ * id and stamp, and loses none. From then on nobody sees it, and its row goes soon. What is kept is in mod/offline_rules.c,
+ * fetching one by one (XEP-0013) in mod/offline_retrieval.c, cleaning up in mod/offline_purge.c. Runs on the account's home.
  */
 #include "mod/api/offline_parts.h"
 #include "base/clock.h"

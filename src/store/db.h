@@ -17,7 +17,9 @@ typedef enum store_rc (*store_fn)(struct sql_conn *c, void *arg);
 enum store_rc store_read(store_fn fn, void *arg) YIELDS;
 /* STORE_OK: committed. STORE_UNAVAILABLE also when the queue is full or the store is stopped. */
 enum store_rc store_write(store_fn fn, void *arg) YIELDS;
-/* The end of a job that nobody waits for, with what became of it. On the writer thread, or on the caller's when it was not taken. */
+/*
+ * The end of a job that nobody waits for, with what became of it. On the writer thread, or on the caller's when it was not taken.
+ */
 typedef void (*store_done_fn)(void *arg, enum store_rc rc);
 /* Nobody waits; `done` frees arg in every case. A failure is logged with the words `what` (a literal; NULL: it is not). */
 void store_write_later(store_fn fn, void *arg, store_done_fn done, const char *what);

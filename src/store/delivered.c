@@ -1,6 +1,6 @@
 /*
- * Marks of what was delivered, and the job that removes the rows. A mark is one cell of the ledger, which stays until the last of its
- * rows is gone; as rows go in the order of their ids, that one being there means that the mark is still to be carried out.
+ * Marks of what was delivered, and the job that removes the rows. A mark is one cell of the ledger, which stays until the last of
+ * its rows is gone; as rows go in the order of their ids, that one being there means that the mark is still to be carried out.
  * Shards note, reader threads ask, the writer thread removes; one lock, never held while the engine works. Blocks: spool_settle.
  */
 #include "store/delivered.h"

@@ -1,8 +1,9 @@
 /*
- * Waiting messages that have been delivered and are in the table still. That they were is noted at once, in the ledger and here; their
- * rows go later, many accounts' in one transaction and in the order of the table, because each of them lies on a page that it shares
- * with others' (store/delivered.c). Until then whoever reads or counts an account's rows begins behind its mark, and whoever removes or
- * limits them lets them go first. Any thread; nothing suspends. For the files of this folder; others see store/spool.h.
+ * Waiting messages that have been delivered and are in the table still. That they were is noted at once, in the ledger and here;
+ * their rows go later, many accounts' in one transaction and in the order of the table, because each of them lies on a page that
+ * it shares with others' (store/delivered.c). Until then whoever reads or counts an account's rows begins behind its mark, and
+ * whoever removes or limits them lets them go first. Any thread; nothing suspends. For the files of this folder; others see
+ * store/spool.h.
  */
 #ifndef STORE_DELIVERED_H
 #define STORE_DELIVERED_H

@@ -45,8 +45,9 @@ void ledger_close(void);
 struct ledger_cell *ledger_session(uint64_t stream, uint32_t sent, uint32_t acked);
 struct ledger_cell *ledger_effect(uint64_t stream, uint64_t account, uint64_t cause, uint64_t n, uint32_t h);
 /*
- * Of this account's waiting messages those up to that one have been delivered. Unlike the others it is not believed after the system
- * was started anew: the store may then be older than the ledger (store/store.h, durable), and what it has is to be delivered.
+ * Of this account's waiting messages those up to that one have been delivered. Unlike the others it is not believed after the
+ * system was started anew: the store may then be older than the ledger (store/store.h, durable), and what it has is to be
+ * delivered.
  */
 struct ledger_cell *ledger_delivered(uint64_t account, uint64_t stored_s, uint64_t id);
 /* Any shard; NULL is fine. */

@@ -32,13 +32,16 @@ enum store_rc spool_get(struct arena *a, struct str host, struct str user, int64
 enum store_rc spool_each(struct str host, struct str user, int64_t after,
                          bool (*fn)(const struct spool_message *m, void *arg) YIELDS, void *arg) YIELDS;
 /*
- * Those up to and including `id`, which was stored at stored_s, have been delivered: from here on nobody sees them, also after kill -9.
- * Their rows go within a second, or when the server stops (store/delivered.h). *look is moved on; NULL: there is none. STORE_REFUSED:
- * there is no such account.
+ * Those up to and including `id`, which was stored at stored_s, have been delivered: from here on nobody sees them, also after
+ * kill -9. Their rows go within a second, or when the server stops (store/delivered.h). *look is moved on; NULL: there is none.
+ * STORE_REFUSED: there is no such account.
  */
 enum store_rc spool_delivered(struct str host, struct str user, int64_t id, int64_t stored_s, uint64_t *look) YIELDS;
 #define SPOOL_LOOK_NONE UINT64_MAX
-/* Before the first is read; and when all that was there has been read and delivered: nothing waits, unless somebody has added to it. */
+/*
+ * Before the first is read; and when all that was there has been read and delivered: nothing waits, unless somebody has added to
+ * it.
+ */
 uint64_t spool_look(struct str host, struct str user);
 void spool_emptied(struct str host, struct str user, uint64_t look);
 /* Before anything is served, between ledger_open and ledger_commit: what the process before had delivered. */

@@ -45,8 +45,8 @@ void tally_end(struct tally_key k, enum store_rc rc, int64_t added);
 /* A write that does not tell how many: before it and after it. */
 void tally_forget(struct tally_key k);
 /*
- * What was counted is something else from here on, without a write. *look: from before, still good for what is so now; without effect
- * when it was not good any more.
+ * What was counted is something else from here on, without a write. *look: from before, still good for what is so now; without
+ * effect when it was not good any more.
  */
 void tally_move(struct tally_key k, uint64_t *look);
 /* Writes that do not tell whose: the same around them. */
