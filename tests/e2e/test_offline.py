@@ -580,7 +580,8 @@ def test_database_locked(new_server):
         assert error_of(el) == ("wait", "internal-server-error") and text_of_error(el) == "Database failure"
         db.execute("ROLLBACK")
     assert send(sender, user, "<body>after</body>") is None
-    assert bodies(server.login(user, "r", presence=True), count(server, user)) == ["before", "after"]
+    assert count(server, user) == 2
+    assert bodies(server.login(user, "r", presence=True), 2) == ["before", "after"]
     sender.drop()
     server.stop()
 
@@ -597,6 +598,7 @@ def test_disk_full(new_server):
     assert error_of(send(sender, user, "<body>while</body>")) == ("wait", "internal-server-error")
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, unlimited)
     assert send(sender, user, "<body>after</body>") is None
-    assert bodies(server.login(user, "r", presence=True), count(server, user)) == ["before", "after"]
+    assert count(server, user) == 2
+    assert bodies(server.login(user, "r", presence=True), 2) == ["before", "after"]
     sender.drop()
     server.stop()
