@@ -40,6 +40,11 @@ def rows(server):
         return db.execute("SELECT count(*) FROM spool").fetchone()[0]
 
 
+def streams_kept(server, user):
+    with opened(server) as db:
+        return db.execute("SELECT count(*) FROM cj_sm_session WHERE username = ?", (user,)).fetchone()[0]
+
+
 def rows_in_file(server):
     """As somebody finds it who comes when the server has gone."""
     with contextlib.closing(sqlite3.connect(f"file:{database(server)}?mode=ro", uri=True)) as db:
@@ -145,6 +150,7 @@ def test_killed_with_a_managed_stream(server, sender):
             m.h += 1
     m.a(m.h)
     until(lambda: count(server, user) == 0, "they are not noted as delivered")
+    until(lambda: streams_kept(server, user), "the stream is not kept")
     server.kill()
     s.drop()
     sender.drop()
