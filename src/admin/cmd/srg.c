@@ -369,20 +369,31 @@ static struct str opt_text(struct arena *a, const struct srg_opt *o)
     }
 }
 
-static int get_info(struct cmd_call *c) YIELDS;
-static int get_info(struct cmd_call *c)
+/* The settings of the group that is asked about; one that is not there has none. */
+static int asked_opts(struct cmd_call *c, struct srg_opts *out) YIELDS;
+static int asked_opts(struct cmd_call *c, struct srg_opts *out)
 {
     struct str host;
     struct srg_group g;
+    *out = (struct srg_opts){.n = 0};
     if (served(c, "host", &host) != 0)
         return -1;
     enum store_rc rc = srg_get(c->arena, host, arg_str(c, "group"), &g);
-    if (rc != STORE_OK && rc != STORE_NONE)
-        return store_failed(c, rc);
-    for (size_t i = 0; rc == STORE_OK && i < g.opts.n; i++) {
+    if (rc == STORE_OK)
+        *out = g.opts;
+    return rc == STORE_OK || rc == STORE_NONE ? 0 : store_failed(c, rc);
+}
+
+static int get_info(struct cmd_call *c) YIELDS;
+static int get_info(struct cmd_call *c)
+{
+    struct srg_opts o;
+    if (asked_opts(c, &o) != 0)
+        return -1;
+    for (size_t i = 0; i < o.n; i++) {
         struct value *row = cmd_add_row(c);
-        row->items[0].s = g.opts.opts[i].name;
-        row->items[1].s = opt_text(c->arena, &g.opts.opts[i]);
+        row->items[0].s = o.opts[i].name;
+        row->items[1].s = opt_text(c->arena, &o.opts[i]);
     }
     return 0;
 }
@@ -490,14 +501,10 @@ static const struct srg_opt *displayed(const struct srg_opts *o)
 static int get_displayed(struct cmd_call *c) YIELDS;
 static int get_displayed(struct cmd_call *c)
 {
-    struct str host;
-    struct srg_group g;
-    if (served(c, "host", &host) != 0)
+    struct srg_opts o;
+    if (asked_opts(c, &o) != 0)
         return -1;
-    enum store_rc rc = srg_get(c->arena, host, arg_str(c, "group"), &g);
-    if (rc != STORE_OK && rc != STORE_NONE)
-        return store_failed(c, rc);
-    const struct srg_opt *d = rc == STORE_OK ? displayed(&g.opts) : NULL;
+    const struct srg_opt *d = displayed(&o);
     for (size_t i = 0; d && i < d->n; i++)
         cmd_add_row(c)->s = d->items[i];
     return 0;
