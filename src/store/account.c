@@ -1,6 +1,7 @@
 /* Removal of an account from all tables. A new area adds its statements to the list. Suspends: everything public. */
 #include "store/account.h"
 
+#include "store/oauth.h"
 #include "store/rows.h"
 #include "store/tally.h"
 
@@ -37,7 +38,7 @@ static enum store_rc remove_rows(struct sql_conn *c, void *arg)
     if (rc == STORE_OK)
         rc = ops_run(c, ops + 1, n - 1, &touched);
     if (rc == STORE_OK)
-        rc = sql_run(c, STMT_oauth_token_delete_of, SQL_ARGS(V_STR(r->jid)), &r->tokens);
+        rc = oauth_token_forget_in(c, r->host, r->user, &r->tokens);
     return rc == STORE_OK && r->users + touched + r->tokens == 0 ? STORE_NONE : rc;
 }
 

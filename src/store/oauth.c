@@ -91,6 +91,39 @@ enum store_rc oauth_token_remove(struct str token)
     return store_name_ok(token) ? store_write(delete_token, &j) : STORE_NONE;
 }
 
+enum store_rc oauth_token_forget_in(struct sql_conn *c, struct str host, struct str user, int64_t *n_out)
+{
+    struct arena *a = arena_new();
+    struct str owner = user.n ? arena_printf(a, "%.*s@%.*s", STR_ARG(user), STR_ARG(host)) : host;
+    enum store_rc rc;
+
+    *n_out = 0;
+    rc = sql_run(c, STMT_oauth_token_delete_of, SQL_ARGS(V_STR(owner)), n_out);
+    arena_release(&a);
+    return rc;
+}
+
+struct forget_job {
+    struct str host, user;
+    int64_t n;
+};
+
+static enum store_rc forget_all(struct sql_conn *c, void *arg)
+{
+    struct forget_job *j = arg;
+
+    return oauth_token_forget_in(c, j->host, j->user, &j->n);
+}
+
+enum store_rc oauth_token_forget(struct str host, struct str user, int64_t *n_out)
+{
+    struct forget_job j = {.host = host, .user = user};
+    enum store_rc rc = store_name_ok(host) && store_name_ok(user) ? store_write(forget_all, &j) : STORE_OK;
+
+    *n_out = j.n;
+    return rc;
+}
+
 static enum store_rc delete_old(struct sql_conn *c, void *arg)
 {
     return sql_run(c, STMT_oauth_token_delete_old, SQL_ARGS(V_INT(*(const int64_t *)arg)), NULL);

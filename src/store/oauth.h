@@ -28,6 +28,11 @@ enum store_rc oauth_token_get(struct arena *a, struct str token, struct oauth_to
 enum store_rc oauth_token_add(const struct oauth_token_row *row) YIELDS;
 /* STORE_NONE when it was not there. */
 enum store_rc oauth_token_remove(struct str token) YIELDS;
+/* All of an account; how many there were comes back, OK too when there was none. */
+enum store_rc oauth_token_forget(struct str host, struct str user, int64_t *n_out) YIELDS;
+struct sql_conn;
+/* The same inside of a transaction of the writer. */
+enum store_rc oauth_token_forget_in(struct sql_conn *c, struct str host, struct str user, int64_t *n_out);
 /* Forgets what expired at `now_s` or before; nobody waits, a failure is logged. */
 void oauth_token_clean_later(int64_t now_s);
 /* In byte order of tokens, at most `limit` after `after` (absent: from the start), without what is expired at now_s. */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/db.h"
+#include "store/oauth.h"
 #include "store/private.h"
 #include "store/tally.h"
 
@@ -24,6 +25,7 @@ struct user_job {
     const struct user_creds *creds;
     const struct private_element *with; /* NULL: nothing */
     struct user_creds found;
+    int64_t tokens; /* of OAuth, that went */
 };
 
 static bool read_scram(struct arena *a, const struct sql_query *q, enum scram_hash h, struct scram_keys *out)
@@ -200,9 +202,11 @@ static enum store_rc set_user(struct sql_conn *c, void *arg)
     return rc == STORE_OK && j->with ? write_with(c, j) : rc;
 }
 
-static enum store_rc forget_fast(struct sql_conn *c, const struct user_job *j)
+static enum store_rc forget_tokens(struct sql_conn *c, struct user_job *j)
 {
-    return sql_run(c, STMT_fast_forget, SQL_ARGS(V_STR(j->host), V_STR(j->user)), NULL);
+    enum store_rc rc = sql_run(c, STMT_fast_forget, SQL_ARGS(V_STR(j->host), V_STR(j->user)), NULL);
+
+    return rc == STORE_OK ? oauth_token_forget_in(c, j->host, j->user, &j->tokens) : rc;
 }
 
 /* Whoever knew the old password may have got tokens with it. */
@@ -210,7 +214,7 @@ static enum store_rc change_user(struct sql_conn *c, void *arg)
 {
     enum store_rc rc = set_user(c, arg);
 
-    return rc == STORE_OK ? forget_fast(c, arg) : rc;
+    return rc == STORE_OK ? forget_tokens(c, arg) : rc;
 }
 
 static bool storable(const struct user_creds *c)
@@ -245,17 +249,21 @@ enum store_rc users_add(struct str host, struct str user, const struct user_cred
 
 enum store_rc users_set(struct str host, struct str user, const struct user_creds *c)
 {
-    return users_set_with(host, user, c, NULL);
+    return users_set_with(host, user, c, NULL, NULL);
 }
 
-enum store_rc users_set_with(struct str host, struct str user, const struct user_creds *c, const struct private_element *with)
+enum store_rc users_set_with(struct str host, struct str user, const struct user_creds *c, const struct private_element *with,
+                             int64_t *tokens_out)
 {
     struct tally_key k = tally_key_of(TALLY_PRIVATE, host, user, with ? with->ns : S(""));
+    struct user_job j = {.host = host, .user = user, .creds = c, .with = with};
     enum store_rc rc;
 
     tally_forget(k);
-    rc = write_creds(change_user, &(struct user_job){.host = host, .user = user, .creds = c, .with = with});
+    rc = write_creds(change_user, &j);
     tally_forget(k);
+    if (tokens_out)
+        *tokens_out = j.tokens;
     return rc;
 }
 

@@ -21,12 +21,18 @@ enum store_rc users_get(struct arena *a, struct str host, struct str user, struc
  * an account that never logged in: now, "Registered but didn't login".
  */
 enum store_rc users_add(struct str host, struct str user, const struct user_creds *c) YIELDS;
-/* Replaces every stored form, and its FAST tokens are gone with the old ones; STORE_NONE when there is no such account. */
+/*
+ * Replaces every stored form, and the account's FAST and OAuth tokens are gone with the old ones; STORE_NONE when there is no such
+ * account.
+ */
 enum store_rc users_set(struct str host, struct str user, const struct user_creds *c) YIELDS;
-/* The same, and in the same transaction an element of the account's private storage is set, or removed where it has no xml. */
+/*
+ * The same, and in the same transaction an element of the account's private storage is set, or removed where it has no xml; NULL:
+ * nothing. *tokens_out (may be NULL): how many OAuth tokens went, for whoever has them cached.
+ */
 struct private_element;
-enum store_rc users_set_with(struct str host, struct str user, const struct user_creds *c,
-                             const struct private_element *with) YIELDS;
+enum store_rc users_set_with(struct str host, struct str user, const struct user_creds *c, const struct private_element *with,
+                             int64_t *tokens_out) YIELDS;
 /*
  * Adds a form beside the others. `known` must be one the account has: STORE_CONFLICT when its password has changed meanwhile.
  * STORE_OK too when it has keys of that hash, or the plain password, already; nothing changes then.

@@ -223,3 +223,50 @@ void stanza_id_strip(struct stanza *s, struct jid by)
             xml_remove(s->el, el);
     }
 }
+
+/* --- what nobody may send --- */
+
+static struct str attr_flaw(struct stanza *s, const char *attr, bool missing)
+{
+    return arena_printf(s->arena, "%s attribute '%s' in tag <%.*s/> qualified by namespace 'jabber:client'",
+                        missing ? "Missing" : "Bad value of", attr, STR_ARG(s->el->name));
+}
+
+struct str stanza_bad_attr(struct stanza *s, const char *attr)
+{
+    return attr_flaw(s, attr, false);
+}
+
+static bool show_ok(struct str show)
+{
+    static const char *const words[] = {"away", "chat", "dnd", "xa"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (str_eq(show, str_of(words[i])))
+            return true;
+    return false;
+}
+
+/* RFC 6121 §4.7.2: show has four words, priority is an integer. */
+static struct str presence_flaw(struct stanza *s)
+{
+    struct xml_el *show = xml_child(s->el, TOK_show, TOK_NS_CLIENT);
+    struct xml_el *prio = xml_child(s->el, TOK_priority, TOK_NS_CLIENT);
+    int64_t n;
+    const char *bad = NULL;
+    if (show && !show_ok(xml_text_of(s->arena, show)))
+        bad = "show";
+    else if (prio && !str_to_i64(str_trim(xml_text_of(s->arena, prio)), &n))
+        bad = "priority";
+    return bad ? arena_printf(s->arena, "Bad value of cdata in tag <%s/> qualified by namespace 'jabber:client'", bad) : STR_NULL;
+}
+
+struct str stanza_flaw(struct stanza *s)
+{
+    if (s->kind == STANZA_IQ && !xml_attr_get(s->el, TOK_type).p)
+        return attr_flaw(s, "type", true);
+    if (s->type == ST_INVALID)
+        return attr_flaw(s, "type", false);
+    if (s->kind == STANZA_IQ && !s->id.p)
+        return attr_flaw(s, "id", true);
+    return s->kind == STANZA_PRESENCE ? presence_flaw(s) : STR_NULL;
+}

@@ -39,6 +39,12 @@ struct stanza {
 struct stanza *stanza_of(struct arena *a, struct xml_el *el);
 /* New, empty, in its own new arena. type ST_NORMAL/ST_AVAILABLE leave the attribute out. */
 struct stanza *stanza_new(enum stanza_kind kind, enum stanza_type type, struct jid from, struct jid to);
+/*
+ * Why no client may send it, in the words of ejabberd's errors, in the stanza's arena; absent: it is well made. Looks at type, id,
+ * and what RFC 6121 §4.7.2 says of show and priority; addresses are the caller's.
+ */
+struct str stanza_flaw(struct stanza *s);
+struct str stanza_bad_attr(struct stanza *s, const char *attr);
 /* Sets the from/to attributes of the element from the jids. */
 void stanza_stamp(struct stanza *s);
 /*

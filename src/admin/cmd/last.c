@@ -25,13 +25,18 @@ static void answer_now(struct cmd_call *c, const char *word)
     f[1] = value_cstr(word);
 }
 
-/* Also before 1970: what was stored is shown. */
-static int answer_stored(struct cmd_call *c, int64_t seconds, struct str text)
+/* Also before 1970. false: there is no such year. */
+static bool print_time(int64_t seconds, char stamp[64])
 {
     struct tm tm;
     time_t t = (time_t)seconds;
+    return gmtime_r(&t, &tm) && strftime(stamp, 64, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+static int answer_stored(struct cmd_call *c, int64_t seconds, struct str text)
+{
     char stamp[64];
-    if (!gmtime_r(&t, &tm) || !strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &tm))
+    if (!print_time(seconds, stamp))
         return cmd_fail(c, ERR_INTERNAL, "the stored time is out of range");
     struct value *f = cmd_fields(c);
     f[0] = value_str(arena_str(c->arena, str_of(stamp)));
@@ -95,8 +100,11 @@ static int set_last(struct cmd_call *c)
 {
     struct str host, user;
     struct error err = ERROR_INIT;
+    char stamp[64];
     if (!served(c, &host))
         return not_served(c);
+    if (!print_time(arg_int(c, "timestamp"), stamp))
+        return cmd_fail(c, ERR_BAD_ARGUMENT, "timestamp: out of range");
     if (!arg_user(c, "user", &user))
         user = arg_str(c, "user"); /* get_last finds it under this name */
     enum store_rc rc = last_set(host, user, arg_int(c, "timestamp"), arg_str(c, "status"));

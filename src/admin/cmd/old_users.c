@@ -93,6 +93,17 @@ static bool is_old(const struct page *p, struct arena *a, struct str user, struc
     return account_count_user_sessions(user, p->host, &sessions, err) == 0 && sessions == 0;
 }
 
+/* With the sessions of who came since it was looked at. */
+static bool delete_one(const struct page *p, struct str user, struct error *err) YIELDS;
+static bool delete_one(const struct page *p, struct str user, struct error *err)
+{
+    unsigned kicked;
+    if (auth_remove(p->host, user, err) != 0)
+        return false;
+    account_kick(user, p->host, STR_NULL, KICK_REMOVED, STR_NULL, &kicked, err);
+    return true;
+}
+
 static void look_at(size_t i, void *arg) YIELDS;
 static void look_at(size_t i, void *arg)
 {
@@ -100,7 +111,7 @@ static void look_at(size_t i, void *arg)
     struct error err = ERROR_INIT;
     struct arena *a = arena_new();
     if (!p->failed && is_old(p, a, p->names[i], &err))
-        p->gone[i] = p->search->call->dry_run || auth_remove(p->host, p->names[i], &err) == 0;
+        p->gone[i] = p->search->call->dry_run || delete_one(p, p->names[i], &err);
     if (err.code != ERR_NONE && err.code != ERR_NOT_FOUND && !p->failed) {
         p->failed = true;
         p->err = err;

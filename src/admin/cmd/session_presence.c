@@ -2,6 +2,7 @@
 #include "admin/command.h"
 
 #include "core/account/account.h"
+#include "xml/writer.h"
 
 /* Up to version 0 the priority was a text. */
 static void priority_from_text(struct cmd_call *c, const struct value *in, struct value *out)
@@ -34,6 +35,8 @@ static bool arguments_ok(struct cmd_call *c)
         cmd_fail(c, ERR_BAD_ARGUMENT, "show: expected away, chat, dnd, xa or nothing");
     else if (priority < -128 || priority > 127)
         cmd_fail(c, ERR_BAD_ARGUMENT, "priority: expected a number from -128 to 127");
+    else if (!xml_text_ok(arg_str(c, "status")))
+        cmd_fail(c, ERR_BAD_ARGUMENT, "status: it has characters that XML does not allow");
     return c->failure.code == ERR_NONE;
 }
 

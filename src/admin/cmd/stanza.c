@@ -84,9 +84,13 @@ static int not_a_stanza(struct cmd_call *c, const struct xml_el *el)
     return -1;
 }
 
-static bool complete(const struct stanza *s)
+/* COMPAT(ejabberd): the tool shows what is missing as a term. */
+static int not_complete(struct cmd_call *c, const struct stanza *s, struct str why)
 {
-    return s->type != ST_INVALID && (s->kind != STANZA_IQ || s->id.p);
+    if (s->kind != STANZA_IQ || s->id.p)
+        return cmd_fail(c, ERR_INTERNAL, "%.*s", STR_ARG(why));
+    return cmd_fail_as(c, ERR_INTERNAL, FAIL_REASON, QUOTE_NONE, "error", "{missing_attr,<<\"id\">>,<<\"%.*s\">>,<<\"jabber:client\">>}",
+                       STR_ARG(s->el->name));
 }
 
 /* The argument as a stanza in an arena of its own; NULL with a failure set. */
@@ -96,14 +100,14 @@ static struct stanza *parse_stanza(struct cmd_call *c)
     const char *why = "";
     struct xml_el *el = xml_parse(a, arg_str(c, "stanza"), TOK_NS_CLIENT, &why);
     struct stanza *s = el ? stanza_of(a, el) : NULL;
+    struct str flaw = s ? stanza_flaw(s) : STR_NULL;
     if (!el) {
         cmd_fail_as(c, ERR_BAD_ARGUMENT, FAIL_REASON, QUOTE_BINARY, "error", "%s", why);
         c->failure.note = arena_printf(c->arena, "invalid xml: <<\"%s\">>\n", why);
     } else if (!s) {
         not_a_stanza(c, el);
-    } else if (!complete(s)) {
-        cmd_fail_as(c, ERR_INTERNAL, FAIL_REASON, QUOTE_NONE, "error",
-                    "{missing_attr,<<\"id\">>,<<\"%.*s\">>,<<\"jabber:client\">>}", STR_ARG(el->name));
+    } else if (flaw.n) {
+        not_complete(c, s, flaw);
     } else {
         return s;
     }

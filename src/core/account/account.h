@@ -52,7 +52,10 @@ enum kick_kind {
 int account_kick(struct str user, struct str host, struct str resource, enum kick_kind kind, struct str reason,
                  unsigned *kicked_out, struct error *err) YIELDS;
 
-/* The stanza as if the session had sent it. ERR_NOT_FOUND when there is no such session. Takes the stanza. */
+/*
+ * The stanza as if the session had sent it. ERR_NOT_FOUND when there is no such session, ERR_BAD_REQUEST when no client may send it.
+ * Takes the stanza.
+ */
 int account_inject(struct str user, struct str host, struct str resource, struct stanza **s, struct error *err) YIELDS;
 
 #endif

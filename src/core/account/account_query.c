@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "core/account/session_table.h"
 #include "core/c2s/c2s.h"
+#include "core/c2s/mgmt.h"
 #include "core/config/config.h"
 #include "rt/fiber.h"
 #include "rt/mailbox.h"
@@ -33,8 +34,13 @@ static void snapshot(struct arena *a, const struct session *s, struct session_in
         out->status_text = arena_str(a, xml_text_of(p->arena, status));
     if (p)
         stanza_end(&p);
-    if (s->owner)
+    if (s->owner) {
         c2s_info(s->owner, &out->connection, &out->ip, &out->port);
+    } else if (s->mgmt && s->mgmt->peer) { /* it waits for its client */
+        out->connection = s->mgmt->peer->connection;
+        out->ip = s->mgmt->peer->ip;
+        out->port = s->mgmt->peer->port;
+    }
 }
 
 static void list_one(struct listing *l, const struct session *s)
@@ -456,12 +462,10 @@ static int inject(void *arg, struct error *err)
     struct account_call *c = arg;
     struct account *a = account_find(c->user, c->host);
     struct session *s = a ? session_find(a, c->resource) : NULL;
-    if (!s || !s->owner) {
-        stanza_end(&c->stanza);
-        return err_set(err, ERR_NOT_FOUND, "no such session");
-    }
-    c2s_stanza(s->owner, &c->stanza);
-    return 0;
+    if (s && !s->closing)
+        return c2s_inject(s, &c->stanza, err);
+    stanza_end(&c->stanza);
+    return err_set(err, ERR_NOT_FOUND, "no such session");
 }
 
 int account_inject(struct str user, struct str host, struct str resource, struct stanza **s, struct error *err)

@@ -10,12 +10,15 @@
 #include "core/auth/auth_cache.h"
 #include "core/auth/auth_internal.h"
 #include "core/auth/auth_memo.h"
+#include "core/auth/ban.h"
+#include "core/auth/oauth.h"
 #include "core/config/access.h"
 #include "core/hooks.h"
 #include "rt/fiber.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
 #include "store/fast.h"
+#include "store/oauth.h"
 #include "store/private.h"
 #include "xmpp/jid.h"
 
@@ -237,6 +240,23 @@ static bool takes_part(const struct op *o, const struct turn *t, size_t i, bool 
     return !tokens || b == &auth_jwt;
 }
 
+/* A ban takes the password away where it is in the store; elsewhere it is still good. Clients are told before (c2s_sasl.c). */
+static int not_banned(const struct op *o, struct error *err) YIELDS;
+static int not_banned(const struct op *o, struct error *err)
+{
+    struct arena *a;
+    struct ban b;
+    bool banned = false;
+    int rc;
+
+    if (o->login)
+        return 0;
+    a = arena_new();
+    rc = ban_get(a, o->host, o->user, &b, &banned, err);
+    arena_release(&a);
+    return rc == 0 && banned ? err_set(err, ERR_NOT_AUTHORIZED, "the account is banned") : rc;
+}
+
 static int check_in_order(struct op *o, struct turn *t, struct error *err) YIELDS;
 static int check_in_order(struct op *o, struct turn *t, struct error *err)
 {
@@ -250,7 +270,7 @@ static int check_in_order(struct op *o, struct turn *t, struct error *err)
         bool stranger = t->methods->list[i].backend == &auth_anonymous;
         if ((!stranger || nobody_has(t, &one) == 0) && check_by(t, i, &one) == 0) {
             o->stranger = stranger;
-            return 0;
+            return not_banned(o, err);
         }
         remember(&worst, &one);
     }
@@ -441,6 +461,17 @@ int auth_register(struct str host, struct str user, struct str password, struct 
     return rc == 0 ? known(&o, true) : rc;
 }
 
+enum store_rc auth_forget_tokens(struct str host, struct str user)
+{
+    struct error err = ERROR_INIT;
+    int64_t n = 0;
+    enum store_rc rc = fast_forget(host, user);
+
+    if (rc == STORE_OK)
+        rc = oauth_token_forget(host, user, &n);
+    return n && oauth_clear_cache(&err) != 0 ? STORE_UNAVAILABLE : rc;
+}
+
 /*
  * Tokens that were got with a password end with it. The store does so in the transaction that changes its own; this is for
  * passwords that are kept elsewhere and changed through us.
@@ -448,9 +479,9 @@ int auth_register(struct str host, struct str user, struct str password, struct 
 static int forget_tokens(const struct turn *t, struct error *err) YIELDS;
 static int forget_tokens(const struct turn *t, struct error *err)
 {
-    enum store_rc rc = t->methods->only_stored ? STORE_OK : fast_forget(t->ask.host, t->ask.user);
-
-    return rc == STORE_OK ? 0 : err_set(err, ERR_UNCERTAIN, "it was done, but the account's tokens could not be ended");
+    if (t->methods->only_stored || auth_forget_tokens(t->ask.host, t->ask.user) == STORE_OK)
+        return 0;
+    return err_set(err, ERR_UNCERTAIN, "it was done, but the account's tokens could not be ended");
 }
 
 /* Where it is first found; a method that knows the account but cannot change it does not hide one that can. */

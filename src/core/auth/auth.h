@@ -47,6 +47,8 @@ struct private_element;
 int auth_set_password_with(struct str host, struct str user, struct str password, const struct private_element *with,
                            struct error *err) YIELDS;
 bool auth_stores_all(struct str host);
+/* All FAST and OAuth tokens of an account end. What changes a password in the store does so itself. */
+enum store_rc auth_forget_tokens(struct str host, struct str user) YIELDS;
 /*
  * With everything that the store has of it, in one transaction; its contacts are told. ERR_NOT_FOUND when it was not there (what an
  * account that is known elsewhere left behind goes all the same). Does not end sessions: core/account/account.h does.

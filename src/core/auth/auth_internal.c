@@ -262,6 +262,7 @@ static int set(const struct auth_ask *q, struct error *err)
 {
     struct derive_job j;
     bool there;
+    int64_t tokens = 0;
     int rc;
 
     if (exists(q, &there, err) != 0)
@@ -270,9 +271,9 @@ static int set(const struct auth_ask *q, struct error *err)
         return auth_no_account(err);
     rc = make_creds(&j, q->password, q->policy->forms, err);
     if (rc == 0)
-        rc = written(q, users_set_with(q->host, q->user, &j.creds, q->with), err);
+        rc = written(q, users_set_with(q->host, q->user, &j.creds, q->with, &tokens), err);
     arena_release(&j.a);
-    return rc;
+    return rc == 0 && tokens ? oauth_clear_cache(err) : rc;
 }
 
 static int remove_account(const struct auth_ask *q, struct error *err) YIELDS;

@@ -13,8 +13,8 @@
 #include "core/account/account.h"
 #include "core/auth/auth.h"
 #include "core/auth/auth_cache.h"
+#include "core/auth/oauth.h"
 #include "core/cookie.h"
-#include "store/fast.h"
 #include "store/last.h"
 #include "store/private.h"
 #include "xml/stream.h"
@@ -238,7 +238,7 @@ static int shut(struct str host, struct str user, const struct private_element *
     char password[PASSWORD_CHARS + 1];
     bool stored = auth_stores_all(host), together = with && stored;
     /* Where the password is kept elsewhere: a lifted ban must not give them back. The store forgets them with the password. */
-    enum store_rc tokens = stored ? STORE_OK : fast_forget(host, user);
+    enum store_rc tokens = stored ? STORE_OK : auth_forget_tokens(host, user);
     if (tokens != STORE_OK)
         return store_error(tokens, "tokens", err);
     rand_token(password, PASSWORD_CHARS);
@@ -295,9 +295,12 @@ static int restore(struct arena *a, struct str host, struct str user, const stru
         return 0; /* there was no account before */
     if (old.has_plain && auth_policy_of(host, &policy) && !(policy.forms & AUTH_FORM_PLAIN))
         return auth_set_password_with(host, user, old.plain, &without, err);
-    enum store_rc rc = users_set_with(host, user, &old, &without);
+    int64_t tokens = 0;
+    enum store_rc rc = users_set_with(host, user, &old, &without, &tokens);
     auth_cache_forget(host, user);
-    return rc == STORE_OK || rc == STORE_NONE ? 0 : store_error(rc, "account", err);
+    if (rc != STORE_OK && rc != STORE_NONE)
+        return store_error(rc, "account", err);
+    return tokens ? oauth_clear_cache(err) : 0;
 }
 
 static int lift(struct arena *a, struct str host, struct str user, struct error *err) YIELDS;

@@ -120,6 +120,13 @@ static void send_stream_error(struct c2s *c, const char *condition, struct str i
     conn_out_end(c->conn);
 }
 
+static void note_peer(const struct c2s *c, struct mgmt *m)
+{
+    if (!m->peer)
+        m->peer = MEM_NEW(struct mgmt_peer);
+    c2s_info(c, &m->peer->connection, &m->peer->ip, &m->peer->port);
+}
+
 /* A session that can be resumed goes on without its stream (XEP-0198 §4). */
 static bool lose_session(struct c2s *c)
 {
@@ -127,6 +134,7 @@ static bool lose_session(struct c2s *c)
     if (!s || s->closing || !s->mgmt || !s->mgmt->resumable || s->mgmt->full)
         return false;
     c2s_csi_to_mgmt(c, s->mgmt);
+    note_peer(c, s->mgmt);
     c->session = NULL;
     mgmt_detach(s);
     return true;

@@ -28,8 +28,14 @@ void c2s_send(struct c2s *c, const struct stanza *s);
 void c2s_end(struct c2s *c, const char *condition, struct str text);
 /* Facts for session listings. */
 void c2s_info(const struct c2s *c, const char **connection_out, struct ip *ip_out, uint16_t *port_out);
-/* The client's stanza as if it had come over the stream. Ends it. May suspend like any stanza. */
+/* The client's stanza, on its stream's own fiber. Ends it. */
 void c2s_stanza(struct c2s *c, struct stanza **s) YIELDS;
+/*
+ * As if the session's client had sent it, on any fiber of its shard; the session may be one that waits for its client. Ends it.
+ * ERR_BAD_REQUEST: a client would have got an error, or lost its stream; nothing is sent then.
+ */
+struct session;
+int c2s_inject(struct session *x, struct stanza **s, struct error *err) YIELDS;
 /* Every stream of this shard gets system-shutdown; how many are left comes back. */
 unsigned c2s_shutdown_all(void);
 /* The same for streams without a resource: they have not logged in yet. */

@@ -276,6 +276,8 @@ static bool resumed(struct c2s *c, struct buf *failed)
 void c2s_sasl2_finish(struct c2s *c)
 {
     struct buf failed = BUF_INIT;
+    if (!c2s_still_welcome(c))
+        return;
     c2s_fast_issue(c);
     if (c->state != C2S_BIND)
         return; /* it ended meanwhile */

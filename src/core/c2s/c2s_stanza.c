@@ -8,6 +8,8 @@
 #include "core/account/roster.h"
 #include "core/account/subscribe.h"
 #include "core/account/stranger.h"
+#include "core/auth/auth.h"
+#include "core/auth/ban.h"
 #include "core/c2s/c2s_stream.h"
 #include "core/c2s/mgmt.h"
 #include "core/config/access.h"
@@ -34,53 +36,13 @@ static void answer_malformed(struct c2s *c, struct stanza *s, struct str text)
     stanza_end(&e);
 }
 
-static struct str bad_attr(struct stanza *s, const char *attr, bool missing)
-{
-    return arena_printf(s->arena, "%s attribute '%s' in tag <%.*s/> qualified by namespace 'jabber:client'",
-                        missing ? "Missing" : "Bad value of", attr, STR_ARG(s->el->name));
-}
-
-static bool in(struct str word, const char *const *words)
-{
-    for (; *words; words++)
-        if (str_eq(word, str_of(*words)))
-            return true;
-    return false;
-}
-
-/* RFC 6121 §4.7.2: show has four words, priority is an integer. */
-static struct str bad_presence(struct stanza *s)
-{
-    static const char *const shows[] = {"away", "chat", "dnd", "xa", NULL};
-    struct xml_el *show = xml_child(s->el, TOK_show, TOK_NS_CLIENT);
-    struct xml_el *prio = xml_child(s->el, TOK_priority, TOK_NS_CLIENT);
-    int64_t n;
-    const char *bad = NULL;
-    if (show && !in(xml_text_of(s->arena, show), shows))
-        bad = "show";
-    else if (prio && !str_to_i64(str_trim(xml_text_of(s->arena, prio)), &n))
-        bad = "priority";
-    return bad ? arena_printf(s->arena, "Bad value of cdata in tag <%s/> qualified by namespace 'jabber:client'", bad) : STR_NULL;
-}
-
-static struct str malformed(struct stanza *s)
-{
-    if (s->kind == STANZA_IQ && !xml_attr_get(s->el, TOK_type).p)
-        return bad_attr(s, "type", true);
-    if (s->type == ST_INVALID)
-        return bad_attr(s, "type", false);
-    if (s->kind == STANZA_IQ && !s->id.p)
-        return bad_attr(s, "id", true);
-    return s->kind == STANZA_PRESENCE ? bad_presence(s) : STR_NULL;
-}
-
 /* --- addresses --- */
 
 /* RFC 6120 §8.1.2.1: absent, the bare or the full address of the session. */
-static bool from_is_own(struct c2s *c, struct stanza *s)
+static bool from_is_own(const struct session *x, struct stanza *s)
 {
     struct str from = xml_attr_get(s->el, TOK_from);
-    struct jid j, own = session_jid(c->session);
+    struct jid j, own = session_jid(x);
     if (!from.p || str_eq(from, jid_full(own)))
         return true;
     return jid_parse(s->arena, from, &j) && (jid_eq(j, own) || jid_eq(j, jid_to_bare(own)));
@@ -112,36 +74,38 @@ static bool is_session_request(const struct stanza *s)
            (!jid_present(s->to) || jid_is_bare(s->to));
 }
 
-static void answer_session(struct c2s *c, struct stanza **sp)
+static void answer_session(struct session *x, struct stanza **sp)
 {
     struct stanza *s = *sp;
-    s->to = jid_join(s->arena, STR_NULL, c2s_vhost(c)->name, STR_NULL);
+    s->to = jid_join(s->arena, STR_NULL, jid_host(session_jid(x)), STR_NULL);
     struct stanza *r = stanza_result(s);
     stanza_end(sp);
-    c2s_send(c, r);
+    session_send(x, r);
     stanza_end(&r);
 }
 
-static bool pass_hooks(struct c2s *c, struct stanza **sp) YIELDS;
-static bool pass_hooks(struct c2s *c, struct stanza **sp)
+/* After a suspension: an injected stanza keeps neither its session nor its stream. */
+static struct session *session_at(struct jid own)
 {
-    struct stanza_event ev = {.account = c->session->account, .session = c->session, .stanza = *sp};
-    enum hook_verdict v = hook_run_stanza_sent(c->session->account->host, &ev);
-    if (v == HOOK_PASS && c->session)
-        return true;
+    struct account *a = account_find(jid_user(own), jid_host(own));
+    struct session *x = a ? session_find(a, jid_res(own)) : NULL;
+    return x && !x->closing ? x : NULL;
+}
+
+/* c NULL: nobody's own fiber. The session, or NULL: the stanza goes no further. */
+static struct session *pass_hooks(struct c2s *c, struct session *x, struct jid own, struct stanza **sp) YIELDS;
+static struct session *pass_hooks(struct c2s *c, struct session *x, struct jid own, struct stanza **sp)
+{
+    struct stanza_event ev = {.account = x->account, .session = x, .stanza = *sp};
+    enum hook_verdict v = hook_run_stanza_sent(x->account->host, &ev);
+    x = c ? c->session : session_at(own);
+    if (v == HOOK_PASS && x)
+        return x;
     if (v == HOOK_REJECT)
         router_bounce(sp, ev.reject, ev.reject_text);
     else
         stanza_end(sp);
-    return false;
-}
-
-/* After a suspension: an injected stanza does not keep its stream. */
-static struct session *sender_of(const struct stanza *s)
-{
-    struct account *a = account_find(jid_user(s->from), jid_host(s->from));
-    struct session *x = a ? session_find(a, jid_res(s->from)) : NULL;
-    return x && !x->closing ? x : NULL;
+    return NULL;
 }
 
 /* The roster says who gets it: it has to be there, now and when the session ends. */
@@ -153,7 +117,7 @@ static void own_presence(struct session *x, struct stanza **sp)
         router_bounce(sp, ERR_UNAVAILABLE, "Database failure");
         return;
     }
-    x = sender_of(s);
+    x = session_at(s->from);
     bool first = x && s->type == ST_AVAILABLE && !session_available(x);
     if (x)
         session_presence(x, s);
@@ -162,60 +126,84 @@ static void own_presence(struct session *x, struct stanza **sp)
     stanza_end(sp);
 }
 
-static void directed_presence(struct c2s *c, struct stanza **sp) YIELDS;
-static void directed_presence(struct c2s *c, struct stanza **sp)
+static void directed_presence(struct session *x, struct stanza **sp) YIELDS;
+static void directed_presence(struct session *x, struct stanza **sp)
 {
     struct stanza *s = *sp;
-    if (stanza_is_subscription(s) && subscribe_has_rules(c->session->account))
-        subscribe_send(c->session->account, sp);
-    else if (presence_directed(c->session, s))
+    if (stanza_is_subscription(s) && subscribe_has_rules(x->account))
+        subscribe_send(x->account, sp);
+    else if (presence_directed(x, s))
         router_route_waiting(sp);
     else
         router_bounce(sp, ERR_NOT_ALLOWED, "Directed presence was sent to too many");
 }
 
-static void route(struct c2s *c, struct stanza **sp) YIELDS;
-static void route(struct c2s *c, struct stanza **sp)
+static void route(struct c2s *c, struct session *x, struct jid own, struct stanza **sp) YIELDS;
+static void route(struct c2s *c, struct session *x, struct jid own, struct stanza **sp)
 {
     struct stanza *s = *sp;
     if (is_session_request(s))
-        answer_session(c, sp);
-    else if (!pass_hooks(c, sp))
+        answer_session(x, sp);
+    else if (!(x = pass_hooks(c, x, own, sp)))
         return;
     else if (s->kind != STANZA_PRESENCE)
         router_route_waiting(sp);
     else if (jid_present(s->to))
-        directed_presence(c, sp);
+        directed_presence(x, sp);
     else if (s->type == ST_AVAILABLE || s->type == ST_UNAVAILABLE)
-        own_presence(c->session, sp);
+        own_presence(x, sp);
     else
         stanza_end(sp);
+}
+
+/* The full address of the session, in the stanza's arena: the stanza may outlive it. */
+static struct jid stamp_from(const struct session *x, struct stanza *s)
+{
+    struct jid own = jid_copy(s->arena, session_jid(x));
+    s->from = stanza_is_subscription(s) ? jid_to_bare(own) : own; /* RFC 6121 §3.1.2: it is the account that asks */
+    return own;
 }
 
 void c2s_stanza(struct c2s *c, struct stanza **sp)
 {
     struct stanza *s = *sp;
-    struct str why = malformed(s);
+    struct str why = stanza_flaw(s);
     if (why.n) {
         answer_malformed(c, s, why);
         stanza_end(sp);
         return;
     }
-    if (!from_is_own(c, s)) {
+    if (!from_is_own(c->session, s)) {
         stanza_end(sp);
         c2s_end(c, "invalid-from", S("Improper 'from' attribute"));
         return;
     }
-    s->from = jid_copy(s->arena, session_jid(c->session)); /* the stanza may outlive the session */
-    if (stanza_is_subscription(s))
-        s->from = jid_to_bare(s->from); /* RFC 6121 §3.1.2: it is the account that asks */
+    struct jid own = stamp_from(c->session, s);
     if (!read_to(s)) {
-        answer_malformed(c, s, bad_attr(s, "to", false));
+        answer_malformed(c, s, stanza_bad_attr(s, "to"));
         stanza_end(sp);
         return;
     }
     stamp_lang(c, s);
-    route(c, sp);
+    route(c, c->session, own, sp);
+}
+
+int c2s_inject(struct session *x, struct stanza **sp, struct error *err)
+{
+    struct stanza *s = *sp;
+    struct str why = stanza_flaw(s);
+    if (!why.n && !from_is_own(x, s))
+        why = stanza_bad_attr(s, "from");
+    struct jid own = stamp_from(x, s);
+    if (!why.n && !read_to(s))
+        why = stanza_bad_attr(s, "to");
+    if (why.n)
+        err_set(err, ERR_BAD_REQUEST, "%.*s", STR_ARG(why));
+    if (why.n)
+        stanza_end(sp);
+    else
+        route(NULL, x, own, sp);
+    return why.n ? -1 : 0;
 }
 
 /* --- binding --- */
@@ -342,12 +330,34 @@ bool c2s_note_stranger(struct c2s *c, struct account **out)
     return false;
 }
 
+/*
+ * Between login and binding a client may take its time, and who removes or bans an account ends sessions: this stream had none yet.
+ * It gets what they got.
+ */
+bool c2s_still_welcome(struct c2s *c)
+{
+    struct str host = c->login->host, user = c->login->user;
+    struct ban b;
+    bool banned = false, there = true;
+    struct error err = ERROR_INIT;
+    if (c->login->stranger)
+        return true;
+    if (ban_get(c->login->arena, host, user, &b, &banned, &err) != 0 ||
+        (auth_stores_all(host) && auth_exists(host, user, &there, &err) != 0))
+        c2s_end(c, "internal-server-error", STR_NULL);
+    else if (banned)
+        c2s_end(c, "conflict", b.reason);
+    else if (!there)
+        c2s_end(c, "conflict", S("User removed"));
+    return c->state == C2S_BIND;
+}
+
 static void bind_known(struct c2s *c, struct stanza *s) YIELDS;
 static void on_bind(struct c2s *c, struct stanza *s) YIELDS;
 static void on_bind(struct c2s *c, struct stanza *s)
 {
     struct account *stranger;
-    if (!c2s_note_stranger(c, &stranger))
+    if (!c2s_still_welcome(c) || !c2s_note_stranger(c, &stranger))
         return;
     bind_known(c, s);
     if (stranger)

@@ -106,6 +106,8 @@ void c2s_send_features(struct c2s *c);
  * it is none. false: the stream has ended.
  */
 bool c2s_note_stranger(struct c2s *c, struct account **out) YIELDS;
+/* Nobody has removed or banned the account since it logged in. false: the stream has ended. */
+bool c2s_still_welcome(struct c2s *c) YIELDS;
 /*
  * A session of that resource; whoever has it makes room, whatever resource_conflict says: it is the same client. false: the
  * listener's rule says no. c2s_bound and session_opened are the caller's.

@@ -75,6 +75,7 @@ void mgmt_release(struct mgmt **mp)
     mgmt_earlier_drop(m);
     drop_holds(m);
     buf_deinit(&m->queue);
+    free(m->peer);
     free(m);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "net/addr.h"
 #include "rt/timer.h"
 #include "xmpp/stanza.h"
 
@@ -39,6 +40,12 @@ struct mgmt_rec {
     uint32_t sent_s;     /* since the epoch */
     uint32_t h;          /* its number: out when it was appended */
     struct arena *hold;  /* of a message that is not safe yet; NULL: nobody waits for it */
+};
+
+struct mgmt_peer {
+    struct ip ip;
+    uint16_t port;
+    const char *connection; /* a literal */
 };
 
 struct mgmt {
@@ -81,6 +88,7 @@ struct mgmt {
     bool away : 1;       /* lost its stream a moment ago, and the store does not know */
     bool told_away : 1;  /* the store knows when it ends */
     bool done_due : 1;   /* what came of handled stanzas is noted in the store: the notes may go */
+    struct mgmt_peer *peer; /* where its last stream came from; NULL: it has not lost one, or in another process */
     uint8_t floods;      /* deliver waiting messages to it, and these are in the spool still (mod/mod_offline.c) */
     char id[MGMT_ID_LEN + 1];
 };

@@ -167,7 +167,7 @@ static void elements(void *arg)
     CHECK_INT(private_get(a, HOST, S("ann"), e.ns, &xml), STORE_OK);
     CHECK_INT(private_remove(HOST, S("ann"), e.ns), STORE_OK);
     CHECK_INT(private_get(a, HOST, S("ann"), e.ns, &xml), STORE_NONE);
-    CHECK_INT(users_set_with(HOST, S("ann"), &creds, &e), STORE_OK);
+    CHECK_INT(users_set_with(HOST, S("ann"), &creds, &e, NULL), STORE_OK);
     CHECK_INT(private_get(a, HOST, S("ann"), e.ns, &xml), STORE_OK);
     CHECK_INT(private_get(a, HOST, S("ann"), other.ns, &xml), STORE_OK);
     arena_release(&a);
