@@ -138,8 +138,8 @@ static void directed_presence(struct session *x, struct stanza **sp)
         router_bounce(sp, ERR_NOT_ALLOWED, "Directed presence was sent to too many");
 }
 
-static void route(struct c2s *c, struct session *x, struct jid own, struct stanza **sp) YIELDS;
-static void route(struct c2s *c, struct session *x, struct jid own, struct stanza **sp)
+static void go_on(struct c2s *c, struct session *x, struct jid own, struct stanza **sp) YIELDS;
+static void go_on(struct c2s *c, struct session *x, struct jid own, struct stanza **sp)
 {
     struct stanza *s = *sp;
     if (is_session_request(s))
@@ -154,6 +154,16 @@ static void route(struct c2s *c, struct session *x, struct jid own, struct stanz
         own_presence(x, sp);
     else
         stanza_end(sp);
+}
+
+/* The account stays until the stanza is gone, whatever becomes of the session. */
+static void route(struct c2s *c, struct session *x, struct jid own, struct stanza **sp) YIELDS;
+static void route(struct c2s *c, struct session *x, struct jid own, struct stanza **sp)
+{
+    struct account *a = x->account;
+    account_pin_again(a);
+    go_on(c, x, own, sp);
+    account_unpin(a);
 }
 
 /* The full address of the session, in the stanza's arena: the stanza may outlive it. */
