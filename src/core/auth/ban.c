@@ -13,11 +13,11 @@
 #include "core/account/account.h"
 #include "core/auth/auth.h"
 #include "core/auth/auth_cache.h"
+#include "core/auth/ban_details.h"
 #include "core/auth/oauth.h"
 #include "core/cookie.h"
 #include "store/last.h"
 #include "store/private.h"
-#include "xml/stream.h"
 #include "xml/writer.h"
 
 #include <openssl/hmac.h>
@@ -34,20 +34,6 @@ static void add(struct arena *a, struct xml_el *el, const char *name, struct str
     struct xml_el *child = xml_new_text(a, str_of(name), S(BAN_NS));
     xml_append_text(a, child, text);
     xml_append(el, child);
-}
-
-static struct xml_el *child_of(const struct xml_el *el, const char *name)
-{
-    struct xml_el *child = xml_first(el);
-    while (child && !str_eq(child->name, str_of(name)))
-        child = xml_next(child);
-    return child;
-}
-
-static struct str text_of(struct arena *a, const struct xml_el *el, const char *name)
-{
-    const struct xml_el *child = child_of(el, name);
-    return child ? xml_text_of(a, child) : STR_NULL;
 }
 
 /*
@@ -111,45 +97,12 @@ static void read_scram(struct arena *a, const struct xml_el *el, struct user_cre
 
 static bool read_creds(struct arena *a, const struct xml_el *el, struct user_creds *out)
 {
-    const struct xml_el *plain = child_of(el, "password");
+    const struct xml_el *plain = ban_child(el, "password");
     *out = (struct user_creds){.has_plain = plain != NULL, .plain = plain ? xml_text_of(a, plain) : STR_NULL};
     for (const struct xml_el *child = xml_first(el); child; child = xml_next(child))
         if (str_eq(child->name, S("scram")))
             read_scram(a, child, out);
     return plain || out->scram[SCRAM_SHA1].iterations || out->scram[SCRAM_SHA256].iterations || out->scram[SCRAM_SHA512].iterations;
-}
-
-/* *el_out NULL: not banned. */
-static int load(struct arena *a, struct str host, struct str user, struct xml_el **el_out, struct error *err) YIELDS;
-static int load(struct arena *a, struct str host, struct str user, struct xml_el **el_out, struct error *err)
-{
-    struct str text;
-    const char *why;
-    *el_out = NULL;
-    enum store_rc rc = private_get(a, host, user, S(BAN_NS), &text);
-    if (rc == STORE_NONE)
-        return 0;
-    if (rc != STORE_OK)
-        return store_error(rc, "ban", err);
-    *el_out = xml_parse(a, text, TOK_NONE, &why);
-    if (!*el_out)
-        return err_set(err, ERR_INTERNAL, "what is stored of the ban of %.*s@%.*s is no XML", STR_ARG(user), STR_ARG(host));
-    if (!child_of(*el_out, "reason") && !child_of(*el_out, "bandate"))
-        *el_out = NULL; /* an empty element bans nobody */
-    return 0;
-}
-
-int ban_get(struct arena *a, struct str host, struct str user, struct ban *out, bool *banned_out, struct error *err)
-{
-    struct xml_el *el;
-    *banned_out = false;
-    if (load(a, host, user, &el, err) != 0)
-        return -1;
-    *banned_out = el != NULL;
-    if (el)
-        *out = (struct ban){text_of(a, el, "reason"), text_of(a, el, "bandate"), text_of(a, el, "lastdate"),
-                            text_of(a, el, "lastreason")};
-    return 0;
 }
 
 /* --- banning --- */
@@ -212,7 +165,7 @@ static int describe(struct arena *a, struct str host, struct str user, struct st
 {
     struct user_creds old;
     struct xml_el *el;
-    if (load(a, host, user, &el, err) != 0)
+    if (ban_load(a, host, user, &el, err) != 0)
         return -1;
     if (el)
         return err_set(err, ERR_CONFLICT, "the account is banned already");
@@ -289,7 +242,7 @@ static int restore(struct arena *a, struct str host, struct str user, const stru
     const struct private_element without = {.ns = S(BAN_NS)};
     struct user_creds old;
     struct auth_policy policy;
-    if (!secret_eq(seal(a, el), text_of(a, el, "hash"))) /* made by ejabberd, on another node, or by hand */
+    if (!secret_eq(seal(a, el), ban_text(a, el, "hash"))) /* made by ejabberd, on another node, or by hand */
         LOG(WARNING, "ban", NULL, "the ban of %.*s@%.*s does not carry this server's seal", STR_ARG(user), STR_ARG(host));
     if (!read_creds(a, el, &old))
         return 0; /* there was no account before */
@@ -307,7 +260,7 @@ static int lift(struct arena *a, struct str host, struct str user, struct error 
 static int lift(struct arena *a, struct str host, struct str user, struct error *err)
 {
     struct xml_el *el;
-    if (load(a, host, user, &el, err) != 0)
+    if (ban_load(a, host, user, &el, err) != 0)
         return -1;
     if (!el)
         return err_set(err, ERR_NOT_FOUND, "the account is not banned");

@@ -23,7 +23,7 @@ struct c2s {
     struct buf out;
     unsigned ended, injected;
     char condition[64], text[64];
-    bool wait; /* c2s_stanza suspends once */
+    bool wait; /* c2s_inject suspends once */
 };
 
 static bool is_own(const struct stanza *s)
@@ -53,12 +53,14 @@ void c2s_info(const struct c2s *c, const char **connection_out, struct ip *ip_ou
     *port_out = 1234;
 }
 
-void c2s_stanza(struct c2s *c, struct stanza **s)
+int c2s_inject(struct session *x, struct stanza **s, struct error *err)
 {
+    struct c2s *c = x->owner;
     if (c->wait)
         fiber_sleep(0);
     c->injected++;
     stanza_end(s);
+    return 0;
 }
 
 /* A stream of one of the account's resources; free with stream_free. */
