@@ -138,7 +138,8 @@ static int unban_ip(struct cmd_call *c)
             return cmd_fail_error(c, &err);
         cmd_int(c, n);
     } else {
-        bool some = text.n && !memchr(text.p, ' ', text.n) && !memchr(text.p, 0, text.n) && inet_aton(arena_cstr(c->arena, text), &old);
+        bool some = text.n && !memchr(text.p, ' ', text.n) && !memchr(text.p, 0, text.n) &&
+                    inet_aton(arena_cstr(c->arena, text), &old);
         cmd_int(c, some ? 0 : -1);
     }
     return 0;

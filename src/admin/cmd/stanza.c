@@ -89,8 +89,8 @@ static int not_complete(struct cmd_call *c, const struct stanza *s, struct str w
 {
     if (s->kind != STANZA_IQ || s->id.p)
         return cmd_fail(c, ERR_INTERNAL, "%.*s", STR_ARG(why));
-    return cmd_fail_as(c, ERR_INTERNAL, FAIL_REASON, QUOTE_NONE, "error", "{missing_attr,<<\"id\">>,<<\"%.*s\">>,<<\"jabber:client\">>}",
-                       STR_ARG(s->el->name));
+    return cmd_fail_as(c, ERR_INTERNAL, FAIL_REASON, QUOTE_NONE, "error",
+                       "{missing_attr,<<\"id\">>,<<\"%.*s\">>,<<\"jabber:client\">>}", STR_ARG(s->el->name));
 }
 
 /* The argument as a stanza in an arena of its own; NULL with a failure set. */

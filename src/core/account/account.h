@@ -53,8 +53,8 @@ int account_kick(struct str user, struct str host, struct str resource, enum kic
                  unsigned *kicked_out, struct error *err) YIELDS;
 
 /*
- * The stanza as if the session had sent it. ERR_NOT_FOUND when there is no such session, ERR_BAD_REQUEST when no client may send it.
- * Takes the stanza.
+ * The stanza as if the session had sent it. ERR_NOT_FOUND when there is no such session, ERR_BAD_REQUEST when no client may send
+ * it. Takes the stanza.
  */
 int account_inject(struct str user, struct str host, struct str resource, struct stanza **s, struct error *err) YIELDS;
 

@@ -892,14 +892,27 @@ static void reader_that_does_not_read(void **state)
 
 /* --- a stanza from inside --- */
 
-static void do_inject(void *arg)
+static enum err_code injected(const char *text)
 {
     struct error err = ERROR_INIT;
     struct arena *a = arena_new();
     const char *why;
-    struct xml_el *el = xml_parse(a, str_of(arg), TOK_NS_CLIENT, &why);
+    struct xml_el *el = xml_parse(a, str_of(text), TOK_NS_CLIENT, &why);
     struct stanza *s = stanza_of(a, el);
-    CHECK(account_inject(S("ann"), S("a.example"), S("r"), &s, &err) == 0);
+    CHECK_INT(account_inject(S("ann"), S("a.example"), S("r"), &s, &err) == 0, err.code == ERR_NONE);
+    CHECK(!s);
+    return err.code;
+}
+
+static void do_inject(void *arg)
+{
+    CHECK_INT(injected(arg), ERR_NONE);
+}
+
+/* The client has sent nothing: it is neither told nor thrown out. */
+static void refuse_injection(void *arg)
+{
+    CHECK_INT(injected(arg), ERR_BAD_REQUEST);
 }
 
 static void injections(void)
@@ -910,10 +923,12 @@ static void injections(void)
     CHECK(has(until(watcher, "<body>in</body>"), "from='ann@a.example/r'"));
     inside(1, do_inject, (void *)(uintptr_t)"<iq type='get' id='1' to='a.example'><ping xmlns='urn:xmpp:ping'/></iq>");
     until(w, "type='result' id='1'");
-    inside(0, do_inject, (void *)(uintptr_t)"<iq type='get' to='a.example'><ping xmlns='urn:xmpp:ping'/></iq>");
-    until(w, "<bad-request ");
-    inside(1, do_inject, (void *)(uintptr_t)"<message from='bob@a.example'/>");
-    CHECK(has(to_the_end(w), "<invalid-from "));
+    inside(0, refuse_injection, (void *)(uintptr_t)"<iq type='get' to='a.example'><ping xmlns='urn:xmpp:ping'/></iq>");
+    inside(1, refuse_injection, (void *)(uintptr_t)"<message from='bob@a.example'/>");
+    inside(0, refuse_injection, (void *)(uintptr_t)"<message to='@'/>");
+    inside(1, do_inject, (void *)(uintptr_t)"<iq type='get' id='2' to='a.example'><ping xmlns='urn:xmpp:ping'/></iq>");
+    const char *said = until(w, "id='2'");
+    CHECK(!has(said, "<bad-request ") && !has(said, "<invalid-from ") && !has(said, "<jid-malformed "));
     wire_close(w);
     wire_close(watcher);
 }
