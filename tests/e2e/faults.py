@@ -23,13 +23,17 @@ Kind = collections.namedtuple("Kind", "name make")
 # names: texts that every row of it has, somewhere. do(): None when it was done, or why not.
 Work = collections.namedtuple("Work", "names do")
 KINDS = []
-ALONE = {"delete_old_messages"}  # goes over what everybody has: not together with the others
+COMMANDS = "http://jabber.org/protocol/commands"
+ALONE = {"delete_old_messages", "push_alltoall", "delete_old_users_vhost", "motd_set", "motd_update", "motd_delete"}  # goes over what everybody has: not together with the others
 
 
 def configure(config):
     config["registration_timeout"] = "infinity"
     config["shaper_rules"]["max_user_sessions"] = 1000
-    config["modules"].update({**MODULES, "mod_register": {"ip_access": "all"}, "mod_stream_mgmt": {"resume_timeout": 600}})
+    config["hosts"] += ["all.test", "old.test", "set.test", "edit.test", "delete.test"]  # for what is done to everybody of a host
+    config["access_rules"]["announce"] = [{"allow": "all"}]
+    config["modules"].update({**MODULES, "mod_register": {"ip_access": "all"}, "mod_stream_mgmt": {"resume_timeout": 600},
+                              "mod_adhoc": {}, "mod_announce": {"access": "announce"}, "mod_configure": {"access": "announce"}})
 
 
 def kind(make):
@@ -253,6 +257,91 @@ def process_rosteritems(server, streams):
                                      users=f"{user}@localhost", contacts="any"))
 
 
+def template(server, *jids):
+    file = server.folder / unique("template")
+    file.write_text("[" + ",".join(f'{{"{j.partition("@")[0]}", "{j.partition("@")[2]}", "G", "Name"}}' for j in jids) + "].\n")
+    return str(file)
+
+
+@kind
+def push_roster(server, streams):
+    user = account(server)
+    file = template(server, *(f"f{i}@x.test" for i in range(30)))
+    return Work([user], lambda: call(server, "push_roster", file=file, user=user, host="localhost"))
+
+
+@kind
+def push_roster_all(server, streams):
+    users = [account(server) for _ in range(3)]
+    file = template(server, *(f"{u}@localhost" for u in users))
+    return Work(users, lambda: call(server, "push_roster_all", file=file))
+
+
+def only(server, host, n):
+    """Accounts of a host that has no others."""
+    for user in server.api("registered_users", host=host):
+        server.api("unregister", user=user, host=host)
+    users = [unique("fault") for _ in range(n)]
+    for user in users:
+        server.api("register", user=user, host=host, password="secret")
+    return users
+
+
+@kind
+def push_alltoall(server, streams):
+    users = only(server, "all.test", 3)
+    return Work(users, lambda: call(server, "push_alltoall", host="all.test", group="g"))
+
+
+@kind
+def delete_old_users_vhost(server, streams):
+    users = only(server, "old.test", 3)
+    for user in users:
+        server.api("set_last", user=user, host="old.test", timestamp=1000000000, status="x")
+        server.api("set_vcard", user=user, host="old.test", name="FN", content="x")
+    return Work(users, lambda: call(server, "delete_old_users_vhost", host="old.test", days=30))
+
+
+# --- the message of the day ---
+
+def motd(server, streams, host, what, **fields):
+    """XEP-0133 §4.23 to §4.25: sends the form; somebody of that host."""
+    s = streams(server.login(only(server, host, 1)[0], "r", host=host))
+    node = f"http://jabber.org/protocol/admin#{what}-motd"
+    values = "".join(f"<field var='{k}'><value>{v}</value></field>" for k, v in fields.items())
+
+    def do():
+        started = s.iq(f"<command xmlns='{COMMANDS}' node='{node}' action='execute'/>", host, "set")
+        id_ = started.find(f"{{{COMMANDS}}}command").get("sessionid")
+        return iq(s, f"<command xmlns='{COMMANDS}' node='{node}' sessionid='{id_}' action='complete'>"
+                     f"<x xmlns='jabber:x:data' type='submit'>{values}</x></command>", to=host)
+    return do
+
+
+def motd_work(server, streams, what, old=None, **fields):
+    """Each on a host of its own, which has the old one, or none."""
+    name, host = unique("fault"), f"{what}.test"
+    assert motd(server, streams, host, "delete", confirm="true")() is None
+    if old:
+        assert motd(server, streams, host, "set", subject="s", body=f"{name} {old}")() is None
+    return Work([name], motd(server, streams, host, what, **{k: v.format(name) for k, v in fields.items()}))
+
+
+@kind
+def motd_set(server, streams):
+    return motd_work(server, streams, "set", subject="s", body="{} new")
+
+
+@kind
+def motd_update(server, streams):
+    return motd_work(server, streams, "edit", "old", subject="s", body="{} new")
+
+
+@kind
+def motd_delete(server, streams):
+    return motd_work(server, streams, "delete", "old", confirm="true")
+
+
 # --- messages ---
 
 def sent(stream, user):
@@ -368,6 +457,14 @@ def privacy_default(server, streams):
 
 
 @kind
+def privacy_default_declined(server, streams):
+    s = session(server, streams)
+    assert iq(s, "<query xmlns='jabber:iq:privacy'><list name='a'><item action='allow' order='1'/></list></query>") is None
+    assert iq(s, "<query xmlns='jabber:iq:privacy'><default name='a'/></query>") is None
+    return asked(s, "<query xmlns='jabber:iq:privacy'><default/></query>")
+
+
+@kind
 def privacy_set(server, streams):
     user = account(server)
     xml = "<query xmlns='jabber:iq:privacy'><list name='a'><item action='deny' order='2' type='jid' value='x@x.test'/></list></query>"
@@ -378,6 +475,15 @@ def privacy_set(server, streams):
 def block(server, streams):
     s = session(server, streams)
     return asked(s, "<block xmlns='urn:xmpp:blocking'><item jid='a@x.test'/><item jid='b@x.test'/></block>")
+
+
+@kind
+def block_more(server, streams):
+    """XEP-0191 over a list that there is, with a reason (XEP-0377)."""
+    s = session(server, streams)
+    assert iq(s, "<block xmlns='urn:xmpp:blocking'><item jid='a@x.test'/></block>") is None
+    return asked(s, "<block xmlns='urn:xmpp:blocking'><item jid='b@x.test'><report xmlns='urn:xmpp:reporting:1' "
+                    "reason='urn:xmpp:reporting:spam'/></item></block>")
 
 
 @kind
@@ -426,6 +532,13 @@ def srg_set_info(server, streams):
 def srg_add_displayed(server, streams):
     name, other = group(server), group(server)
     return Work([name], lambda: call(server, "srg_add_displayed", group=name, host="localhost", add=other))
+
+
+@kind
+def srg_del_displayed(server, streams):
+    name, other = group(server), group(server)
+    server.api("srg_add_displayed", group=name, host="localhost", add=other)
+    return Work([name], lambda: call(server, "srg_del_displayed", group=name, host="localhost", **{"del": other}))
 
 
 @kind
