@@ -17,7 +17,7 @@ from server import BINARY, Server  # noqa: E402
 collect_ignore = [] if importlib.util.find_spec("aioxmpp") else ["test_aioxmpp.py"]
 # Builds without fault points cannot end where these want it; scripts/test sees to it that one with them has run.
 if not points.COMPILED_IN:
-    collect_ignore.append("test_sm_windows.py")
+    collect_ignore += points.TESTS
 
 
 def pytest_sessionstart(session):

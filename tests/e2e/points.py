@@ -9,6 +9,7 @@ from server import BINARY, ROOT
 NAMES = re.findall(r"^FAULT\((\w+),", (ROOT / "src/rt/fault.def").read_text(), re.M)
 COMPILED_IN = BINARY.exists() and b"CJABBERD_FAULTS_FILE" in BINARY.read_bytes()
 ALWAYS = -1
+TESTS = ["test_kill_points.py", "test_sm_windows.py"]  # which need them
 
 
 class Points:

@@ -299,6 +299,19 @@ def test_message_that_was_on_its_way(new_server, point, way):
     talk.finish()
 
 
+@pytest.mark.parametrize("way", [a_then_b, b_through_then_a])
+def test_count_waits_for_the_copy(new_server, way):
+    """What cannot be written of B's queue does not count on A's stream: B has no connection, and it is nowhere else."""
+    talk = Talk(new_server, same_shard=False)
+    talk.server.allow_errors = True  # the log says what cannot be written
+    talk.b.drop()
+    talk.points.arm("copies_late", ALWAYS)
+    into(talk, "die_uncopied", 2, 3, False)
+    way(talk)
+    assert talk.h == 0
+    talk.finish()
+
+
 @pytest.mark.parametrize("first", ["a", "b"])
 @pytest.mark.parametrize("point", ["die_over", "die_forgotten", None])
 def test_receiver_has_left(new_server, point, first):

@@ -116,7 +116,9 @@ static enum store_rc write_change(struct mgmt *m)
     }
     enum store_rc rc = STORE_OK;
     may_die(&c, FAULT_die_uncopied, FAULT_die_uncounted);
-    if (c.n_sent || c.has_acked || c.has_handled || c.has_expiry)
+    if (c.n_sent && fault_hit(FAULT_copies_late))
+        rc = STORE_UNAVAILABLE;
+    else if (c.n_sent || c.has_acked || c.has_handled || c.has_expiry)
         rc = sm_save(arena_str(a, str_of(m->id)), &c);
     if (rc == STORE_OK) {
         may_die(&c, FAULT_die_copied, FAULT_die_counted);
@@ -204,7 +206,7 @@ static void start_writers(void)
         if (++due == WRITERS_MAX)
             break;
     failing = false;
-    while (writers < due && !list_empty(&dirty)) {
+    while (writers < due && !list_empty(&dirty) && !failing) { /* a write may be refused without waiting, and is due again */
         writers++;
         fiber_run(writer_fiber, NULL);
     }
