@@ -236,6 +236,19 @@ static const struct opt_group *store_group(struct loader *l, const struct vhost 
     return type.n ? opt_group_find(OPT_MODULE, arena_printf(l->arena, "%s_%.*s", g->name, STR_ARG(type))) : NULL;
 }
 
+/* Whoever moves here has data elsewhere then, and should hear that nobody looks there. */
+static void warn_store(struct loader *l, const struct option_source *src, const struct vhost *h)
+{
+    const struct opt_def *d = opt_def_find(src->group, S("db_type"));
+    const struct yaml *y = d && src->map ? yaml_get(src->map, S("db_type")) : NULL;
+    struct str store = opt_str(h->options, "default_db");
+    bool elsewhere = src->common && opt_has_effect(src->common->name, "ldap_base");
+    if (y && !elsewhere && d->def && !strcmp(d->def, "=default_db") && opt_has_effect(src->group->name, "db_type") &&
+        !str_eq(y->text, store))
+        loader_warn(l, y, "db_type '%.*s' of %s has no effect yet: all data is in one place, which default_db '%.*s' names",
+                    STR_ARG(y->text), src->of, STR_ARG(store));
+}
+
 static int build_module(struct loader *l, const struct vhost *h, const struct yaml *key, const struct yaml *map,
                         struct module_conf *out)
 {
@@ -251,6 +264,8 @@ static int build_module(struct loader *l, const struct vhost *h, const struct ya
                                 .top = h->options, .quiet = !works};
     out->name = str_of(g->name);
     out->where = key;
+    if (works)
+        warn_store(l, &src, h);
     return options_build(l, &src, &out->options);
 }
 

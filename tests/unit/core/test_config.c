@@ -514,6 +514,21 @@ static void test_warnings(void **state)
     assert_warnings(sql, ARRAY_LEN(sql));
 }
 
+/* Data that a module keeps elsewhere is not looked for there; options of its store are its own. */
+static void test_stores_of_modules(void **state)
+{
+    const char *const want[] = {
+        "t.yml:3:25: db_type 'sql' of module mod_roster has no effect yet: all data is in one place, which default_db "
+        "'mnesia' names"};
+    load_it("hosts: [a.test]\nmodules:\n  mod_roster: {db_type: sql}\n  mod_vcard: {db_type: ldap, ldap_base: x}\n"
+            "  mod_private: {}\n");
+    assert_warnings(want, ARRAY_LEN(want));
+    assert_true(str_eq(opt_str(config_module(&C->hosts[0], S("mod_vcard")), "ldap_base"), S("x")));
+    load_it("hosts: [a.test]\nmodules:\n  mod_vcard: {db_type: mnesia, search_all_hosts: false}\n");
+    assert_warnings(NULL, 0);
+    assert_false(opt_bool(config_module(&C->hosts[0], S("mod_vcard")), "search_all_hosts"));
+}
+
 static void test_stock(void **state)
 {
     struct error err = ERROR_INIT;
@@ -838,6 +853,7 @@ int main(void)
         TEST(test_times),
         TEST(test_listeners),
         TEST(test_warnings),
+        TEST(test_stores_of_modules),
         TEST(test_stock),
         cmocka_unit_test_setup_teardown(test_includes, setup_dir, teardown_dir),
         cmocka_unit_test_setup_teardown(test_includes_refused, setup_dir, teardown_dir),
