@@ -81,6 +81,18 @@ def test_chat_states_wait_and_messages_do_not(phone, other):
     assert second.findtext(q("client", "body")) == "hi"
 
 
+@pytest.mark.parametrize("inner", [
+    "<encrypted xmlns='eu.siacs.conversations.axolotl'/>", "<received xmlns='urn:xmpp:receipts' id='1'/>",
+    "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>", "<propose xmlns='urn:xmpp:jingle-message:0' id='1'/>",
+    "<x xmlns='jabber:x:conference' jid='room@muc.test'/>", "<retract xmlns='urn:xmpp:message-retract:1' id='1'/>",
+    f"{COMPOSING}<encrypted xmlns='eu.siacs.conversations.axolotl'/>", ""])
+@pytest.mark.parametrize("kind", ["chat", "normal", "headline"])
+def test_only_what_is_known_to_be_unimportant_waits(phone, other, inner, kind):
+    """XEP-0352 §3.2: what nobody here understands may be what the person waits for."""
+    other.send(f"<message to='{phone.jid}' type='{kind}' id='m'>{inner}</message>")
+    assert [m.get("id") for m in told(phone, other)] == ["m"]
+
+
 def test_a_message_brings_what_waits_of_its_sender_only(server, streams, phone, other):
     third = streams(server.login())
     bare_presence(third, "<status>third</status>", phone.jid)
