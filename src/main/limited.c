@@ -29,8 +29,8 @@ int limited_run(char **argv)
         return LIMITED_WRONG;
     }
     execvp(argv[1], argv + 1);
-    if (errno == ENOENT)
-        return LIMITED_NOT_FOUND;
-    fprintf(stderr, "cjabberd: cannot run %s: %s\n", argv[1], strerror(errno));
-    return LIMITED_WRONG;
+    int e = errno;
+    if (e != ENOENT)
+        fprintf(stderr, "cjabberd: cannot run %s: %s\n", argv[1], strerror(e));
+    _exit(e == ENOENT ? LIMITED_NOT_FOUND : LIMITED_WRONG); /* what runs at the end of a program may want memory */
 }

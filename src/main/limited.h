@@ -10,7 +10,8 @@ enum { LIMITED_WRONG = 126, LIMITED_NOT_FOUND = 127 }; /* exit statuses, as a sh
 
 /*
  * argv: BYTES, PROGRAM and its arguments, ended by NULL. PROGRAM, looked up in PATH, and what it starts have BYTES of address
- * space each, write no larger file and leave no core. Returns only when nothing was run: the exit status.
+ * space each, write no larger file and leave no core. Returns the exit status when the limits cannot be set, and ends
+ * the process when the program cannot be run.
  */
 int limited_run(char **argv);
 
