@@ -202,9 +202,9 @@ DIFFERENT = {
            "<bound xmlns='urn:xmpp:bind:0'><enabled xmlns='urn:xmpp:sm:3'/></bound></success><stream:features>"
            "<c ver='x' node='x' hash='sha-1' xmlns='http://jabber.org/protocol/caps'/><ver xmlns='urn:xmpp:features:rosterver'/>"
            "<csi xmlns='urn:xmpp:csi:0'/></stream:features>"),
-    # And what is missing.
+    # XEP-0077 §3.1.1: not-acceptable, and what is missing.
     "in-band registration": (
-        7, f"<iq from='localhost' type='error' id='r2'><error type='modify'><bad-request xmlns='{NS['stanzas']}'/><text xml:lang='en' "
+        7, f"<iq from='localhost' type='error' id='r2'><error type='modify'><not-acceptable xmlns='{NS['stanzas']}'/><text xml:lang='en' "
            f"xmlns='{NS['stanzas']}'>{{WORDS}}</text></error></iq>"),
     # Forms are taken, whether or not one was offered (XEP-0077 §4).
     "in-band registration by form": (1, "<iq type='result' id='r3' from='localhost'/>"),
