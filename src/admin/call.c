@@ -347,10 +347,10 @@ int cmd_run(struct cmd_call **cp)
 
 /* --- log --- */
 
-static bool is_secret(const struct admin_cmd *d, const char *name)
+static bool names_arg(const char *list, const char *name)
 {
-    struct str rest = str_of(d->secret), word;
-    while (d->secret && str_split(&rest, ' ', &word))
+    struct str rest = str_of(list), word;
+    while (list && str_split(&rest, ' ', &word))
         if (str_eq(word, str_of(name)))
             return true;
     return false;
@@ -369,6 +369,11 @@ static void print_arg(struct buf *b, const struct type *t, const struct value *v
     }
 }
 
+struct str cmd_log_words(const struct cmd_call *c, struct str words)
+{
+    return c->cmd->d->address && log_hides() ? S(LOG_HIDDEN) : words;
+}
+
 void cmd_log(const struct cmd_call *c)
 {
     const struct admin_cmd *d = c->cmd->d;
@@ -378,8 +383,10 @@ void cmd_log(const struct cmd_call *c)
     for (unsigned i = 0; i < c->shape->arg_count; i++) {
         const struct type *t = &c->shape->args[i];
         buf_printf(&b, " %s=", t->name);
-        if (is_secret(d, t->name))
+        if (names_arg(d->secret, t->name))
             buf_add_str(&b, S("***"));
+        else if (log_hides() && names_arg(d->address, t->name))
+            buf_add_str(&b, S(LOG_HIDDEN));
         else
             print_arg(&b, t, &c->args[i]);
     }

@@ -82,6 +82,8 @@ static const char *check_names(const struct admin_cmd *d)
     const struct cmd_shape *newest = &d->shapes[0];
     if (!are_args(newest, d->secret))
         return "a secret is no argument";
+    if (!are_args(newest, d->address))
+        return "an address is no argument";
     if (d->where == RUNS_AT_HOME && (!d->home_user || !type_named(newest->args, newest->arg_count, str_of(d->home_user)) ||
                                      !d->home_host || !type_named(newest->args, newest->arg_count, str_of(d->home_host))))
         return "the home is not named by arguments";

@@ -71,6 +71,7 @@ struct admin_cmd {
     const char *home_user, *home_host;
     unsigned flags;
     const char *secret; /* arguments that are never logged, space separated */
+    const char *address; /* arguments that are addresses of peers: as the log hides those; space separated */
     const char *elsewhere; /* arguments that may name somebody of any host, see admin/host_args.h; space separated */
     const struct cmd_rename *renames;
     uint8_t rename_count;
@@ -203,6 +204,8 @@ int cmd_admit(struct cmd_call *c, const struct api_caller *caller);
 int cmd_run(struct cmd_call **c) YIELDS;
 /* One line per call that changes something, secrets masked. */
 void cmd_log(const struct cmd_call *c);
+/* Words of a failure as the log may have them: they may quote an argument that is an address. */
+struct str cmd_log_words(const struct cmd_call *c, struct str words);
 
 /* --- for the functions of commands --- */
 

@@ -59,5 +59,5 @@ struct str caller_name(struct arena *a, const struct api_caller *caller)
     char ip[IP_TEXT_MAX];
     if (jid_present(caller->who.jid))
         return jid_bare(caller->who.jid);
-    return arena_str(a, str_of(ip_print(&caller->who.ip, ip)));
+    return arena_str(a, str_of(config_log_ip(NULL, &caller->who.ip, ip)));
 }

@@ -13,7 +13,7 @@
 int credentials_check(struct http_request *r, struct arena *a, struct api_caller *caller, struct error *err) YIELDS;
 /* The owner and the scopes of an OAuth token, which need not be an account. ERR_BAD_TOKEN, or what the store says. */
 int credentials_token(struct arena *a, struct str token, struct api_caller *caller, struct error *err) YIELDS;
-/* For logs: the bare JID, or the network address of whoever did not say who he is. */
+/* For logs: the bare JID, or the network address of whoever did not say who he is, as the log may have it. */
 struct str caller_name(struct arena *a, const struct api_caller *caller);
 
 #endif

@@ -100,6 +100,7 @@ static void log_failure(const struct answer *an, const struct cmd_call *c, bool 
     const struct failure *f = &c->failure;
     struct log_ctx ctx = {.request_id = an->r->id};
     struct str words = !admitted && c->cmd->has_secret && c->reason.n ? c->reason : f->text;
+    words = cmd_log_words(c, words);
     if (err_info(f->code)->http >= 500 && f->form != FAIL_CODED)
         LOG_LIMITED(WARNING, "api", &ctx, "%s: %.*s", c->cmd->name.p, STR_ARG(words));
     else if (admitted && !(c->cmd->d->flags & CMD_READS))

@@ -11,7 +11,7 @@
 static void log_grant(const struct grant_request *r, struct jid who, const struct grant *g)
 {
     char ip[IP_TEXT_MAX];
-    struct log_ctx ctx = {.ip = str_of(ip_print(&r->ip, ip))};
+    struct log_ctx ctx = {.ip = str_of(config_log_ip(config_host(config_current(), jid_host(who)), &r->ip, ip))};
     LOG(INFO, "oauth", &ctx, "token for %.*s, client '%.*s', scopes '%.*s', %lld seconds", STR_ARG(jid_bare(who)),
         r->client_id.n < 100 ? (int)r->client_id.n : 100, r->client_id.p ? r->client_id.p : "", STR_ARG(g->scope),
         (long long)g->ttl_s);
@@ -20,7 +20,7 @@ static void log_grant(const struct grant_request *r, struct jid who, const struc
 static void log_refusal(const struct grant_request *r, struct jid who, const char *why)
 {
     char ip[IP_TEXT_MAX];
-    struct log_ctx ctx = {.ip = str_of(ip_print(&r->ip, ip))};
+    struct log_ctx ctx = {.ip = str_of(config_log_ip(config_host(config_current(), jid_host(who)), &r->ip, ip))};
     LOG_LIMITED(INFO, "oauth", &ctx, "no token for %.*s: %s", STR_ARG(jid_bare(who)), why);
 }
 

@@ -170,7 +170,7 @@ static void fail_call(struct rpc_answer *an, const struct cmd_call *c, const str
 {
     const struct failure *f = &c->failure;
     if (err_info(f->code)->http >= 500 && f->form != FAIL_CODED)
-        LOG_LIMITED(WARNING, "api", NULL, "%.*s: %.*s", STR_ARG(c->cmd->name), STR_ARG(f->text));
+        LOG_LIMITED(WARNING, "api", NULL, "%.*s: %.*s", STR_ARG(c->cmd->name), STR_ARG(cmd_log_words(c, f->text)));
     if (an->begun) { /* too late for a fault: the body stays unfinished */
         conn_abort(an->r->conn, "command failed while its result was sent");
         return;

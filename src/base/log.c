@@ -77,6 +77,18 @@ enum log_level log_get_level(void)
     return __atomic_load_n(&log_threshold, __ATOMIC_RELAXED);
 }
 
+static bool hides_addresses;
+
+void log_set_hides(bool hides)
+{
+    __atomic_store_n(&hides_addresses, hides, __ATOMIC_RELAXED);
+}
+
+bool log_hides(void)
+{
+    return __atomic_load_n(&hides_addresses, __ATOMIC_RELAXED);
+}
+
 /* --- one line --------------------------------------------------------------------------------------------------- */
 
 /* "2026-11-23 15:00:00.123456+00:00"; the part before the dot is kept for a second. */

@@ -36,6 +36,13 @@ void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 const char *log_level_name(enum log_level level);
 bool log_level_parse(struct str name, enum log_level *out);
+/*
+ * Option hide_sensitive_log_data of the whole server, for places that know no host: LOG_HIDDEN stands where a peer's address
+ * would. Lines get addresses by ip_print_log or config_log_ip only, which ask it.
+ */
+#define LOG_HIDDEN "hidden"
+void log_set_hides(bool hides);
+bool log_hides(void);
 /* Closes and opens the file again (it was moved away). */
 void log_reopen(void);
 /* Renames file -> file.0 -> file.1 ... and opens a new one. */

@@ -202,6 +202,7 @@ static int apply(struct load_job *j, struct error *err)
     enum log_level level;
     if (log_level_parse(opt_str(j->config->global, "loglevel"), &level))
         log_set_level(level);
+    log_set_hides(opt_bool(j->config->global, "hide_sensitive_log_data"));
     if (install_everywhere(j->config, err) != 0)
         return -1;
     return server_draining() ? 0 : listeners_apply(j->config, err);

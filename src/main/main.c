@@ -152,6 +152,7 @@ static int start_log(const struct config *c, struct error *err)
     enum log_level level;
     if (log_level_parse(opt_str(c->global, "loglevel"), &level))
         log_set_level(level);
+    log_set_hides(opt_bool(c->global, "hide_sensitive_log_data"));
     return log_start(&lc, err);
 }
 

@@ -174,7 +174,8 @@ static void tell_everybody(const struct request *r, struct jid account)
     const struct str *watchers;
     struct jid server = jid_join(r->arena, STR_NULL, host_of(r)->name, STR_NULL), to;
     char ip[IP_TEXT_MAX];
-    LOG(INFO, "register", NULL, "account %.*s registered from %s", STR_ARG(jid_bare(account)), ip_print(&r->ip, ip));
+    LOG(INFO, "register", NULL, "account %.*s registered from %s", STR_ARG(jid_bare(account)),
+        config_log_ip(host_of(r), &r->ip, ip));
     if (!o)
         return;
     const struct yaml *welcome = opt_node(o, "welcome_message");

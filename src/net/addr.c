@@ -1,6 +1,8 @@
 /* IP addresses and networks. Any thread; suspends never. Leaves out zone ids ("fe80::1%eth0"): rules have no use for them. */
 #include "net/addr.h"
 
+#include "base/log.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -24,6 +26,11 @@ const char *ip_print(const struct ip *ip, char out[IP_TEXT_MAX])
     if (ip->family)
         inet_ntop(ip->family == 4 ? AF_INET : AF_INET6, ip->b, out, IP_TEXT_MAX);
     return out;
+}
+
+const char *ip_print_log(const struct ip *ip, bool hide, char out[IP_TEXT_MAX])
+{
+    return hide && ip->family ? LOG_HIDDEN : ip_print(ip, out);
 }
 
 /* Keeps the family as written: "::ffff:10.0.0.0/104" must not become an IPv4 network with 104 bits. */

@@ -19,6 +19,8 @@ struct ip_net {
 /* Text form, as ejabberd prints it: "127.0.0.1", "::1", "2001:db8::1". out has room for IP_TEXT_MAX. */
 #define IP_TEXT_MAX 48
 const char *ip_print(const struct ip *ip, char out[IP_TEXT_MAX]);
+/* The same of a peer, for a line of the log: LOG_HIDDEN (base/log.h) when it hides addresses; a local socket has none to hide. */
+const char *ip_print_log(const struct ip *ip, bool hide, char out[IP_TEXT_MAX]);
 bool ip_parse(struct str text, struct ip *out);
 /* "10.0.0.0/8", "::1", "127.0.0.1/8" (host bits are ignored). */
 bool ip_net_parse(struct str text, struct ip_net *out);

@@ -261,7 +261,7 @@ static void out_of_descriptors(struct socket *s, int e)
 static void refuse(struct socket *s, int fd, const struct ip *ip, const char *why)
 {
     char text[IP_TEXT_MAX];
-    LOG_LIMITED(WARNING, "net", NULL, "%s: connection from %s refused: %s", s->l->name, ip_print(ip, text), why);
+    LOG_LIMITED(WARNING, "net", NULL, "%s: connection from %s refused: %s", s->l->name, ip_print_log(ip, log_hides(), text), why);
     close(fd);
 }
 

@@ -146,7 +146,7 @@ static int unban_ip(struct cmd_call *c)
 }
 
 ADMIN_CMD(unban_ip) = {
-    .tags = "accounts", .module = "mod_fail2ban", .where = RUNS_HERE, .run = unban_ip,
+    .tags = "accounts", .module = "mod_fail2ban", .where = RUNS_HERE, .address = "address", .run = unban_ip,
     .brief = "Let addresses in again that failed to log in too often",
     .text = "A mask stands for all addresses of a network. Addresses that are only being watched are forgotten and counted too.",
     SHAPES({ARGS(T_BINARY("address", "IP address, or network as ADDRESS/BITS")),

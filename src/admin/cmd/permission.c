@@ -153,7 +153,8 @@ static int explain_permission(struct cmd_call *c)
 }
 
 ADMIN_CMD(explain_permission) = {
-    .tags = "config", .where = RUNS_HERE, .flags = CMD_READS, .run = explain_permission, .optional = 5,
+    .tags = "config", .where = RUNS_HERE, .flags = CMD_READS, .address = "ip", .run = explain_permission,
+    .optional = 5,
     .brief = "Say why a caller may run a command or not",
     .text = "The first line is the verdict. Then every section of `api_permissions` says whether it allows the call, and which of "
             "its parts `from`, `who` and `what` matched or missed, with the place in the configuration. With a file its rules are "

@@ -116,7 +116,7 @@ static bool verified(const struct c2s *c)
     char ip[IP_TEXT_MAX];
     if (t && tls_peer_verify(c->conn, t, &why) == 0)
         return true;
-    struct log_ctx ctx = {.ip = str_of(ip_print(conn_ip(c->conn), ip))};
+    struct log_ctx ctx = {.ip = str_of(config_log_ip(c2s_vhost(c), conn_ip(c->conn), ip))};
     if (why)
         LOG_LIMITED(INFO, "c2s", &ctx, "client certificate is not accepted: %s", why);
     return false;

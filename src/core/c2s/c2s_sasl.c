@@ -136,7 +136,7 @@ static void fail_login_saying(struct c2s *c, struct str user, enum sasl_failure 
     char ip[IP_TEXT_MAX];
     if (c->state != C2S_AUTH)
         return; /* ended while the answer was under way */
-    struct log_ctx ctx = {.ip = str_of(ip_print(conn_ip(c->conn), ip))};
+    struct log_ctx ctx = {.ip = str_of(config_log_ip(c2s_vhost(c), conn_ip(c->conn), ip))};
     LOG_LIMITED(INFO, "c2s", &ctx, "failed authentication for %.*s@%.*s: %.*s", STR_ARG(user), STR_ARG(c->login->host),
                 STR_ARG(sasl_failure_name(f)));
     if (f != SASL_NOT_AUTHORIZED || tell_modules(c, user, false))
@@ -156,7 +156,7 @@ static void succeed(struct c2s *c, struct str user, struct str data)
     char ip[IP_TEXT_MAX];
     if (c->state != C2S_AUTH || !tell_modules(c, user, true))
         return; /* ended while the answer was under way: by a kick, a reload, the time */
-    struct log_ctx ctx = {.ip = str_of(ip_print(conn_ip(c->conn), ip))};
+    struct log_ctx ctx = {.ip = str_of(config_log_ip(c2s_vhost(c), conn_ip(c->conn), ip))};
     l->running = false;
     l->user = user;
     struct str name = l->fast.used ? ht_name(l->fast.mech) : sasl_mech_info(l->mech)->name;

@@ -5,6 +5,8 @@
  */
 #include "core/config/config_internal.h"
 
+#include "base/log.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -214,6 +216,11 @@ const struct vhost *config_host(const struct config *c, struct str host)
             lo = mid + 1;
     }
     return NULL;
+}
+
+const char *config_log_ip(const struct vhost *h, const struct ip *ip, char out[IP_TEXT_MAX])
+{
+    return ip_print_log(ip, h ? opt_bool(h->options, "hide_sensitive_log_data") : log_hides(), out);
 }
 
 const struct options *config_module(const struct vhost *h, struct str module)

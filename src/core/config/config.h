@@ -119,6 +119,8 @@ const struct config *config_current(void);
 void config_install(struct config *c);
 /* NULL when the prepared name is not served. */
 const struct vhost *config_host(const struct config *c, struct str host);
+/* ip_print for a line of the log about this host (NULL: about none), see option hide_sensitive_log_data. */
+const char *config_log_ip(const struct vhost *h, const struct ip *ip, char out[IP_TEXT_MAX]);
 /* Module options on a host, NULL when the module is not loaded there. */
 const struct options *config_module(const struct vhost *h, struct str module);
 /* The expanded configuration as YAML text (dump_config). Passwords masked when `mask`. */

@@ -3,6 +3,7 @@
  * keywords, hosts, listeners, dump, what reload has to do.
  */
 #include "core/config/config.h"
+#include "base/log.h"
 #include "core/config/option.h"
 #include "core/config/option_type.h"
 
@@ -837,6 +838,21 @@ static void test_many_hosts(void **state)
     assert_str(opt_str(config_module(h, S("mod_disco")), "name"), "h777.test");
 }
 
+static void test_addresses_in_the_log(void **state)
+{
+    char out[IP_TEXT_MAX];
+    struct ip ip;
+    assert_true(ip_parse(S("192.0.2.1"), &ip));
+    load_it("hosts: [a.test, b.test]\nhide_sensitive_log_data: true\nhost_config:\n  b.test: {hide_sensitive_log_data: false}\n");
+    assert_string_equal(config_log_ip(config_host(C, S("a.test")), &ip, out), "hidden");
+    assert_string_equal(config_log_ip(config_host(C, S("b.test")), &ip, out), "192.0.2.1");
+    assert_string_equal(config_log_ip(NULL, &ip, out), "192.0.2.1");
+    log_set_hides(true);
+    assert_string_equal(config_log_ip(NULL, &ip, out), "hidden");
+    assert_string_equal(config_log_ip(config_host(C, S("b.test")), &ip, out), "192.0.2.1");
+    log_set_hides(false);
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -855,6 +871,7 @@ int main(void)
         TEST(test_warnings),
         TEST(test_stores_of_modules),
         TEST(test_stock),
+        TEST(test_addresses_in_the_log),
         cmocka_unit_test_setup_teardown(test_includes, setup_dir, teardown_dir),
         cmocka_unit_test_setup_teardown(test_includes_refused, setup_dir, teardown_dir),
         TEST(test_macros),

@@ -38,6 +38,16 @@ static void text_forms(void **state)
     assert_string_equal(ip_print(&i, out), "");
 }
 
+static void for_the_log(void **state)
+{
+    char out[IP_TEXT_MAX];
+    struct ip v4 = ip("10.1.2.3"), v6 = ip("2001:db8::1"), none = {0};
+    assert_string_equal(ip_print_log(&v4, false, out), "10.1.2.3");
+    assert_string_equal(ip_print_log(&v4, true, out), "hidden");
+    assert_string_equal(ip_print_log(&v6, true, out), "hidden");
+    assert_string_equal(ip_print_log(&none, true, out), "");
+}
+
 static void networks(void **state)
 {
     static const char *const bad[] = {"10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/x", "::/129", "/8", "10.0.0.0/+8"};
@@ -68,6 +78,7 @@ static void kinds(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(text_forms), cmocka_unit_test(networks), cmocka_unit_test(kinds)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(text_forms), cmocka_unit_test(for_the_log), cmocka_unit_test(networks),
+                                       cmocka_unit_test(kinds)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
