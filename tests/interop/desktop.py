@@ -41,7 +41,8 @@ class Screen:
     def __init__(self, home, run):
         read, write = os.pipe()
         with open(home / "screen.log", "wb") as log:
-            self.x = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "1200x900x24", "-nolisten", "tcp"],
+            self.x = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "1200x900x24", "-nolisten", "tcp",
+                                       "-nolisten", "local"],
                                       pass_fds=[write], stdout=log, stderr=log)
         os.close(write)
         with os.fdopen(read) as pipe:
@@ -193,16 +194,20 @@ class Dino(Program):
             self.focus(self.title)
             self.quit()
             with sqlite3.connect(self.file) as db:
-                names = [c[1] for c in db.execute("PRAGMA table_info(account)")]
-                values = {"bare_jid": self.jid, "resourcepart": self.resource, "password": PASSWORD, "alias": "Anna", "enabled": 1,
-                          "roster_version": ""}
-                have = [n for n in values if n in names]
-                db.execute(f"INSERT INTO account ({','.join(have)}) VALUES ({','.join('?' * len(have))})",
-                           [values[n] for n in have])
+                self._insert(db, "account", bare_jid=self.jid, resourcepart=self.resource, password=PASSWORD, alias="Anna", enabled=1,
+                             roster_version="")
+                self._insert(db, "jid", bare_jid=self.peer)
+                # Later versions encrypt when nothing else was said, and Ben has no keys.
+                self._insert(db, "conversation", account_id=1, jid_id=1, active=1, type=0, encryption=0, active_last_changed=0,
+                             read_up_to_item=-1, notification=0, send_typing=0, send_marker=0)
             db.close()
             self._give_away()
         self.peer_uri = [f"xmpp:{self.peer}?message"]
         super().start()
+
+    @staticmethod
+    def _insert(db, table, **row):
+        db.execute(f"INSERT INTO {table} ({','.join(row)}) VALUES ({','.join('?' * len(row))})", list(row.values()))
 
     def command(self):
         return ["dino-im", "--print-xmpp=all", *self.peer_uri]
@@ -210,7 +215,7 @@ class Dino(Program):
 
 class Gajim(Program):
     """nbxmpp and GTK 3."""
-    resource, title = "gajim", "Gajim"
+    resource, title, question = "gajim", "Gajim", "Start / Join Chat"
 
     def prepare(self):
         folder = self.home / ".config/gajim"
@@ -227,18 +232,13 @@ class Gajim(Program):
                        (json.dumps({"account": account, "contact": {}, "group_chat": {}}),))
         db.close()
 
-    def start(self):
-        super().start()
-        self.chatting = False
-
     def command(self):
         return ["gajim", "-v", f"xmpp:{self.peer}?message"]
 
     def ready(self):
-        if not self.chatting:
-            self.focus("Start / Join Chat")
+        if self.windows(self.question):
+            self.focus(self.question)
             self.keys("Return")
-            self.chatting = True
         super().ready()
 
 
