@@ -259,6 +259,23 @@ def twice(talk):
 WAYS = [a_then_b, b_then_a, a_through_then_b, b_through_then_a, b_anew_then_a, a_then_b_anew, twice]
 
 
+@pytest.mark.parametrize("point,there", [("die_received", False), ("die_cell", False), ("die_copied", True), ("die_uncounted", True)])
+def test_client_that_forgets_what_it_sent(new_server, point, there):
+    """slixmpp 1.8 sends nothing again after a lost connection and goes on counting from what the server says: the next message has the
+    number of one that was done, and is another."""
+    talk = Talk(new_server, same_shard=True)
+    into(talk, point, 1, 1, False)
+    talk.a.unacked.clear()
+    talk.a.sent -= 1
+    talk.a_back()
+    talk.write(1)
+    talk.settle(talk.a)
+    talk.b_back()
+    talk.settle(talk.b)
+    assert talk.numbers == ([1, 2, 3, 4] if there else [1, 2, 4])
+    talk.leave_nothing()
+
+
 @pytest.mark.parametrize("way", WAYS, ids=[w.__name__ for w in WAYS])
 @EACH_WINDOW
 def test_message_to_a_session(new_server, point, nth, n, acks, counted, way):
@@ -435,6 +452,21 @@ def test_message_to_somebody_who_is_away(new_server, point, nth, counted, way):
     way(talk)
     assert (talk.h > 0) == counted, talk.h
     talk.finish()
+
+
+def test_client_that_forgets_what_was_kept(new_server):
+    """As test_client_that_forgets_what_it_sent, for somebody who is away: both messages wait."""
+    talk = Away(new_server)
+    into(talk, "die_uncounted", 1, 1, False)
+    talk.a.unacked.clear()
+    talk.a.sent -= 1
+    talk.a_back()
+    talk.write(1)
+    talk.settle(talk.a)
+    assert talk.ask("SELECT count(*) FROM spool") == 2
+    talk.b.enter()
+    talk.receive(talk.b, "message", talk.a.jid, talk.to, 2)
+    talk.leave_nothing()
 
 
 # --- row 8: some of several copies ---

@@ -7,6 +7,7 @@
  */
 #include "core/c2s/mgmt.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -383,6 +384,16 @@ static struct mgmt_window *window_new(struct mgmt *m)
     return w;
 }
 
+/*
+ * Who sends again sends the same (XEP-0198 §5). There are clients that forget what they sent, count on, and use its number for
+ * something else: that must not be taken for what is done. 30 bits of the id, which are 0 without one; positive in the store.
+ */
+static uint64_t numbered(uint32_t n, const struct stanza *s)
+{
+    uint64_t id = s->id.n ? hash_stable(s->id.p, s->id.n) >> 34 : 0;
+    return id << CAUSE_ID_SHIFT | n;
+}
+
 void mgmt_received(struct mgmt *m, struct stanza *s)
 {
     m->in++;
@@ -395,7 +406,7 @@ void mgmt_received(struct mgmt *m, struct stanza *s)
     __atomic_fetch_add(&m->window->refs, 1, __ATOMIC_RELAXED);
     arena_on_release(s->arena, window_drop, m->window);
     s->cause = &m->window->cause;
-    s->cause_n = m->in;
+    s->cause_n = numbered(m->in, s);
     mgmt_changed(m);
     fault_die(FAULT_die_received);
 }

@@ -197,7 +197,7 @@ static bool may_come_again(const struct ledger_cell *c)
     const struct known *k = known_find(c->cause);
     if (c->cause == LEDGER_SPOOL)
         return true;
-    return k && (c->n >= CAUSE_GIVEN_BACK || (int32_t)((uint32_t)c->n - k->handled) > 0);
+    return k && (c->n & CAUSE_GIVEN_BACK || (int32_t)((uint32_t)c->n - k->handled) > 0);
 }
 
 static bool in_hands(struct mgmt *m, const struct ledger_cell *c)

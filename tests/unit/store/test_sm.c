@@ -221,7 +221,7 @@ static void once(void *arg)
     for (int i = 0; i < 3; i++) {
         CHECK_INT(spool_add_once(HOST, S("bob"), S("<m/>"), NOW, 0, S("once"), UINT32_MAX), STORE_OK);
         CHECK_INT(spool_add_once(HOST, S("bob"), S("<m/>"), NOW, 0, S("once"), 1), STORE_OK);
-        CHECK_INT(spool_add_once(HOST, S("bob"), S("<m/>"), NOW, 0, S("once"), 2), STORE_OK);
+        CHECK_INT(spool_add_once(HOST, S("bob"), S("<m/>"), NOW, 0, S("once"), (7ll << 33) + 2), STORE_OK);
         CHECK_INT(spool_add_once(HOST, S("eve"), S("<m/>"), NOW, 0, S("once"), 2), STORE_OK);
         CHECK_INT(spool_add_once(HOST, S("bob"), S("<m/>"), NOW, 0, S("once"), (1ll << 32) + 1), STORE_OK);
     }
