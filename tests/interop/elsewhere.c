@@ -53,7 +53,8 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 {
     if (name && strcmp(name, "localhost") && strspn(name, "0123456789.") != strlen(name))
         return EAI_NONAME;
-    return REAL(int, getaddrinfo, const char *, const char *, const struct addrinfo *, struct addrinfo **)(name, service, hints, out);
+    return REAL(int, getaddrinfo, const char *, const char *, const struct addrinfo *,
+                struct addrinfo **)(name, service, hints, out);
 }
 
 static int nobody(void)

@@ -32,8 +32,8 @@ struct cause {
     bool spooled;                /* atomic: table cj_sm_done has some of it */
 };
 /*
- * cause_n: the number on the stream in the lower 32 bits; of a stanza that a stream had in its queue when it ended, its number there
- * and CAUSE_GIVEN_BACK. Above is what tells a stanza from another under the same number (mgmt_received).
+ * cause_n: the number on the stream in the lower 32 bits; of a stanza that a stream had in its queue when it ended, its number
+ * there and CAUSE_GIVEN_BACK. Above is what tells a stanza from another under the same number (mgmt_received).
  */
 #define CAUSE_GIVEN_BACK (UINT64_C(1) << 32)
 #define CAUSE_ID_SHIFT 33
