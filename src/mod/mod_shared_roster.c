@@ -3,10 +3,11 @@
  * into rosters, with presence both ways and nothing to ask for. Here: rosters and single contacts, answered from the view of the
  * shard, by the account's own fibers; a roster may wait for the first view. Shard 0 edits the tables and makes the views
  * (mod/srg_book.c), every shard holds the same one of each host (mod/srg_place.c), connected accounts learn what is different
- * (mod/srg_tell.c). Not here: groups of an LDAP server; members of a group on another virtual host see nothing of it, as on
- * ejabberd.
+ * (mod/srg_tell.c). Access rules ask here who is in a group. Not here: groups of an LDAP server; members of a group on another
+ * virtual host see nothing of it, as on ejabberd.
  */
 #include "core/account/roster.h"
+#include "core/config/access.h"
 #include "core/module/module.h"
 #include "mod/api/srg_parts.h"
 
@@ -138,8 +139,41 @@ static enum hook_verdict on_closed(struct session_event *e)
     return HOOK_PASS;
 }
 
+/* --- acl type shared_group: asked where nothing may wait, so the view is fetched before it is needed --- */
+
+static struct module mod_shared_roster;
+
+static enum group_answer in_group(struct str group, struct str host, struct jid who)
+{
+    const struct config *c = config_current();
+    const struct vhost *h = c ? config_host(c, host) : NULL;
+    if (!h || !module_loaded(h->index, &mod_shared_roster))
+        return GROUP_UNKNOWN;
+    const struct srg_view *v = srg_place_view_now(host, NULL);
+    if (!v) {
+        srg_place_fetch(host);
+        return GROUP_UNKNOWN;
+    }
+    switch (srg_view_belongs(v, group, who, str_eq(jid_host(who), host), srg_place_online(jid_bare(who)))) {
+    case SRG_INSIDE:
+        return GROUP_IN;
+    case SRG_STRANGER:
+        return GROUP_UNKNOWN;
+    default:
+        return GROUP_OUT;
+    }
+}
+
+static void start(unsigned host)
+{
+    const struct vhost *h = &config_current()->hosts[host];
+    access_groups_from(in_group);
+    if (h->groups_named)
+        srg_place_fetch(h->name);
+}
+
 static const struct hook_entry hooks[] = {
     ON(roster_load, ADD, on_roster), ON(contact_look, ADD, on_look), ON(contact_walk, ADD, on_walk),
     ON(account_known, STATE, on_known), ON(session_opened, STATE, on_opened), ON(session_closed, STATE, on_closed), {0}};
 
-MODULE(mod_shared_roster) = {.name = "mod_shared_roster", .hooks = hooks};
+MODULE(mod_shared_roster) = {.name = "mod_shared_roster", .hooks = hooks, .start = start};

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "core/account/session_table.h"
 #include "mod/api/srg_parts.h"
+#include "rt/fiber.h"
 #include "rt/mailbox.h"
 #include "rt/shard.h"
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct place {
     struct str host;
     struct srg_view *view; /* NULL: not asked for yet */
     uint64_t generation;
+    bool fetching;         /* a fiber asks for the view */
     bool announces;        /* tells every shard whose sessions begin and end here */
     bool follows;          /* keeps who is online: a group needs it */
     struct map online;     /* struct presence: accounts of the host with sessions on any shard */
@@ -216,6 +218,24 @@ struct srg_view *srg_place_view(struct str host)
         srg_view_release(&v);
     }
     return p->view;
+}
+
+static void fetch(void *arg) YIELDS;
+static void fetch(void *arg)
+{
+    struct place *p = arg;
+    srg_place_view(p->host);
+    p->fetching = false;
+}
+
+void srg_place_fetch(struct str host)
+{
+    struct place *p = place_of(host);
+    if (p->view || p->fetching)
+        return;
+    p->fetching = true;
+    if (!fiber_run(fetch, p))
+        p->fetching = false;
 }
 
 struct srg_view *srg_place_view_now(struct str host, uint64_t *generation_out)

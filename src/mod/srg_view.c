@@ -272,6 +272,35 @@ bool srg_view_has_member(const struct srg_view *v, struct str jid)
     return a && a->n_groups;
 }
 
+static const struct srg_node *find_node(const struct srg_view *v, struct str name, uint32_t *at_out)
+{
+    for (size_t lo = 0, hi = v->n_groups; lo < hi;) {
+        size_t mid = lo + (hi - lo) / 2;
+        int d = str_cmp(name, v->groups[mid].name);
+        *at_out = (uint32_t)mid;
+        if (d == 0)
+            return &v->groups[mid];
+        if (d < 0)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return NULL;
+}
+
+enum srg_belongs srg_view_belongs(const struct srg_view *v, struct str group, struct jid who, bool of_host, bool online)
+{
+    uint32_t at;
+    const struct srg_node *g = find_node(v, group, &at);
+    const struct srg_address *a = g ? find_address(v, jid_bare(who)) : NULL;
+    for (uint32_t i = 0; a && i < a->n_groups; i++)
+        if (a->groups[i] == at)
+            return SRG_INSIDE;
+    if (a && a->account && (g->all || (g->online && online)))
+        return SRG_INSIDE;
+    return g && g->all && of_host && !(a && a->account) ? SRG_STRANGER : SRG_OUTSIDE;
+}
+
 /* The account is in this group. */
 static void enter(struct srg_eye *e, const struct srg_node *g)
 {

@@ -117,8 +117,10 @@ static bool cond_at(const struct acl_scope *s, const struct acl_cond *c, const s
         return acl_named(s, c->user, who, depth + 1);
     if (c->kind == COND_IP)
         return who->any_ip || (who->ip.family && ip_net_has(&c->net, &who->ip));
-    if (c->kind == COND_SHARED_GROUP || !jid_present(who->jid))
+    if (!jid_present(who->jid))
         return false;
+    if (c->kind == COND_SHARED_GROUP)
+        return group_match(c, who);
     struct str user = jid_user(who->jid), host = jid_host(who->jid), res = jid_res(who->jid);
     switch (c->kind) {
     case COND_USER:
@@ -169,7 +171,9 @@ const struct named_acl *acl_find(const struct acl_scope *s, struct str name)
 
 bool cond_match(const struct acl_scope *s, const struct acl_cond *cond, const struct access_subject *who)
 {
-    return cond_at(s, cond, who, 0);
+    struct access_subject asked = *who;
+    asked.doubt = who->any_ip;
+    return cond_at(s, cond, &asked, 0);
 }
 
 bool conds_all(const struct acl_scope *s, const struct acl_conds *conds, const struct access_subject *who)
@@ -182,9 +186,12 @@ bool conds_all(const struct acl_scope *s, const struct acl_conds *conds, const s
 
 struct str rule_value(const struct acl_scope *s, const struct rule *r, const struct access_subject *who)
 {
-    for (size_t i = 0; i < r->n; i++)
-        if (conds_all(s, &r->v[i].all_of, who))
+    struct access_subject asked = *who;
+    for (size_t i = 0; i < r->n; i++) {
+        asked.doubt = str_eq(r->v[i].value, S("deny")) != who->any_ip; /* fails closed */
+        if (conds_all(s, &r->v[i].all_of, &asked))
             return r->v[i].value;
+    }
     return STR_NULL;
 }
 
@@ -204,43 +211,58 @@ const struct named_shaper *shaper_named(const struct acl_scope *s, struct str na
     return NULL;
 }
 
+static struct access_subject asked_on(const struct vhost *h, const struct access_subject *who)
+{
+    struct access_subject asked = *who;
+    asked.host = h->name;
+    asked.doubt = who->any_ip;
+    return asked;
+}
+
 bool acl_match(const struct vhost *h, struct str name, const struct access_subject *who)
 {
     if (str_eq(name, S("all")))
         return true;
-    return acl_named(h->scope, name, who, 0);
+    struct access_subject asked = asked_on(h, who);
+    return acl_named(h->scope, name, &asked, 0);
 }
 
-static bool allows(const struct acl_scope *s, const struct rule *r, const struct access_subject *who)
+static struct str value_on(const struct vhost *h, const struct rule *r, const struct access_subject *who)
 {
-    return r && str_eq(rule_value(s, r, who), S("allow"));
+    struct access_subject asked = asked_on(h, who);
+    return r ? rule_value(h->scope, r, &asked) : STR_NULL;
+}
+
+static bool allows(const struct vhost *h, const struct rule *r, const struct access_subject *who)
+{
+    return str_eq(value_on(h, r, who), S("allow"));
 }
 
 bool access_allowed_name(const struct vhost *h, struct str rule, const struct access_subject *who)
 {
     if (str_eq(rule, S("all")))
         return true;
-    return allows(h->scope, rule_find(h->scope->access, h->scope->access_count, rule), who);
+    return allows(h, rule_find(h->scope->access, h->scope->access_count, rule), who);
 }
 
 bool access_allowed(const struct vhost *h, const struct yaml *rule, const struct access_subject *who)
 {
     if (!rule)
         return false;
-    return rule->kind == YAML_SCALAR ? access_allowed_name(h, rule->text, who) : allows(h->scope, rule->compiled, who);
+    return rule->kind == YAML_SCALAR ? access_allowed_name(h, rule->text, who) : allows(h, rule->compiled, who);
 }
 
 struct str shaper_rule_match(const struct vhost *h, struct str rule, const struct access_subject *who)
 {
     const struct rule *r = rule_find(h->scope->shapers_by_rule, h->scope->shaper_rule_count, rule);
-    return r ? rule_value(h->scope, r, who) : STR_NULL;
+    return value_on(h, r, who);
 }
 
 struct str shaper_rule_match_node(const struct vhost *h, const struct yaml *rule, const struct access_subject *who)
 {
     if (rule && rule->kind == YAML_SCALAR)
         return shaper_rule_match(h, rule->text, who);
-    return rule && rule->compiled ? rule_value(h->scope, rule->compiled, who) : STR_NULL;
+    return rule ? value_on(h, rule->compiled, who) : STR_NULL;
 }
 
 static void shaper_rate(const struct acl_scope *s, struct str value, uint64_t *rate_out, uint64_t *burst_out)
@@ -262,7 +284,7 @@ void shaper_find(const struct vhost *h, struct str name, const struct access_sub
                  uint64_t *burst_out)
 {
     const struct rule *r = rule_find(h->scope->shapers_by_rule, h->scope->shaper_rule_count, name);
-    shaper_rate(h->scope, r ? rule_value(h->scope, r, who) : name, rate_out, burst_out);
+    shaper_rate(h->scope, r ? value_on(h, r, who) : name, rate_out, burst_out);
 }
 
 void shaper_find_node(const struct vhost *h, const struct yaml *rule, const struct access_subject *who,
@@ -272,5 +294,5 @@ void shaper_find_node(const struct vhost *h, const struct yaml *rule, const stru
     if (rule && rule->kind == YAML_SCALAR)
         shaper_find(h, rule->text, who, rate_out, burst_out);
     else if (rule && rule->compiled)
-        shaper_rate(h->scope, rule_value(h->scope, rule->compiled, who), rate_out, burst_out);
+        shaper_rate(h->scope, value_on(h, rule->compiled, who), rate_out, burst_out);
 }

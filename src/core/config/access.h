@@ -12,7 +12,18 @@ struct access_subject {
     struct jid jid; /* JID_NULL when nobody is authenticated */
     struct ip ip;   /* family 0: unknown */
     bool any_ip;    /* asks what the address could be allowed at best: every network matches */
+    /* Set by the functions below: whose rules are asked (absent: global ones), and what a group that cannot be looked up does. */
+    struct str host;
+    bool doubt;
 };
+
+/*
+ * Who is in a shared roster group is known above: the module says where to ask. What cannot be known now is not taken for a no:
+ * it matches nobody in "allow" and everybody in "deny". The function is called on any shard and must not suspend.
+ */
+enum group_answer { GROUP_UNKNOWN, GROUP_OUT, GROUP_IN };
+typedef enum group_answer (*group_fn)(struct str group, struct str host, struct jid who);
+void access_groups_from(group_fn fn);
 
 /* Does the named acl (or inline acl definition node) match? */
 bool acl_match(const struct vhost *h, struct str name, const struct access_subject *who);

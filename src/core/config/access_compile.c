@@ -157,6 +157,13 @@ static int fill_two(struct rule_compiler *c, struct acl_cond *cond, const char *
     return node ? fill_node(c, cond, type, y, user, host) : fill_user(c, cond, type, y, user, host);
 }
 
+/* Names of groups are taken as they are: they have no prepared form. */
+static int fill_group(struct rule_compiler *c, struct acl_cond *cond, const char *type, const struct yaml *host, struct str group)
+{
+    cond->user = arena_str(c->arena, group);
+    return prepare_host(c, host, type, host->text, &cond->host);
+}
+
 static int add_scalar(struct rule_compiler *c, enum cond_kind kind, const char *type, const struct yaml *y,
                       struct acl_conds *out)
 {
@@ -189,7 +196,8 @@ static int add_map(struct rule_compiler *c, enum cond_kind kind, const char *typ
             struct acl_cond *cond = cond_add(c, out);
             cond->kind = kind;
             cond->where = hosts[k];
-            if (kind != COND_SHARED_GROUP && fill_two(c, cond, type, hosts[k], y->keys[i], hosts[k]->text))
+            if (kind == COND_SHARED_GROUP ? fill_group(c, cond, type, hosts[k], y->keys[i])
+                                          : fill_two(c, cond, type, hosts[k], y->keys[i], hosts[k]->text))
                 return -1;
         }
     }
@@ -222,8 +230,6 @@ int compile_cond_entry(struct rule_compiler *c, struct str type, const struct ya
     for (size_t i = 0; i < ARRAY_LEN(acl_types); i++) {
         if (!str_eq(type, str_of(acl_types[i].name)))
             continue;
-        if (acl_types[i].kind == COND_SHARED_GROUP && c->warn)
-            c->warn(c->warn_arg, key, "acl type 'shared_group' has no effect yet and never matches");
         return add_values(c, acl_types[i].kind, acl_types[i].name, value, out);
     }
     char got[96];

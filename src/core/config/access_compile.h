@@ -26,7 +26,7 @@ enum cond_kind {
     COND_RESOURCE_RE,
     COND_RESOURCE_GLOB, /* in user / re */
     COND_IP,
-    COND_SHARED_GROUP /* never matches yet */
+    COND_SHARED_GROUP /* host absent: of the host whose rules are asked */
 };
 
 struct acl_cond {
@@ -160,5 +160,7 @@ bool what_hits(const struct api_what *w, const struct api_target *t);
 bool who_matches(const struct acl_scope *scope, const struct api_who *w, const struct api_caller *caller);
 const struct named_shaper *shaper_named(const struct acl_scope *s, struct str name);
 bool glob_match(struct str pattern, struct str text);
+/* Is the subject, whose address is present, in the shared roster group? */
+bool group_match(const struct acl_cond *c, const struct access_subject *who);
 
 #endif

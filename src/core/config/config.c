@@ -133,6 +133,7 @@ static int load(struct loader *l)
     if (!source || config_macros(l, source) || config_keywords(l) || load_global(l) || config_hosts(l) ||
         config_listeners(l))
         return -1;
+    config_groups(l);
     l->config->root = l->top;
     return 0;
 }

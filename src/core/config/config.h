@@ -53,6 +53,7 @@ struct vhost {
      */
     const struct yaml *acl, *access_rules, *shaper_rules, *shaper;
     const struct acl_scope *scope; /* the same, compiled: core/config/access.c */
+    bool groups_named; /* acl, access_rules or shaper_rules of some host name a shared roster group of this one */
 };
 
 struct listen_conf {

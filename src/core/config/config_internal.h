@@ -81,5 +81,7 @@ int config_scope(struct loader *l, const struct options *o, const struct acl_sco
 enum contrib_state config_contrib(const struct loader *l, struct str name);
 int config_hosts(struct loader *l);
 int config_listeners(struct loader *l);
+/* Marks the hosts whose shared roster groups are named, and warns where mod_shared_roster is not there to know them. */
+void config_groups(struct loader *l);
 
 #endif

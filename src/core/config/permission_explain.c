@@ -62,7 +62,7 @@ static void say_cond(struct buf *b, const struct acl_cond *c)
         buf_printf(b, " '%.*s'", STR_ARG(c->where ? c->where->text : S("")));
         break;
     case COND_SHARED_GROUP:
-        buf_add_str(b, S(" (has no effect yet)"));
+        buf_printf(b, " '%.*s'%s%.*s", STR_ARG(c->user), c->host.p ? " of " : "", STR_ARG(c->host));
         break;
     default:
         buf_printf(b, " '%.*s'", STR_ARG(c->user.p ? c->user : c->where ? c->where->text : S("")));

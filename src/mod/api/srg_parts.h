@@ -43,6 +43,8 @@ void srg_book_account(struct jid account, bool there) YIELDS;
 struct srg_view *srg_place_view(struct str host) YIELDS;
 /* NULL: not asked for yet. generation_out may be NULL. */
 struct srg_view *srg_place_view_now(struct str host, uint64_t *generation_out);
+/* Begins to ask for it, unless it is there: for those who cannot wait. */
+void srg_place_fetch(struct str host);
 /* For mail_gather: takes over a struct srg_delivery unless a newer view is there. */
 int srg_place_deliver(void *arg, void *slot, struct error *err) YIELDS;
 /* Has the bare address sessions, on any shard? false where no group of its host needs to know. */

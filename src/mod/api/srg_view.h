@@ -60,6 +60,12 @@ struct srg_view *srg_view_hold(struct srg_view *v);
 void srg_view_release(struct srg_view **v);
 /* The address of an item, or of a member, as it stands in a view. */
 struct jid srg_jid(struct str bare);
+/*
+ * Is the bare address in the group? A member by name; with `@all@` an account of the host, with `@online@` one that has sessions.
+ * SRG_STRANGER: only as somebody of the host who is no account that is listed (`@all@`). Groups that are disabled have nobody.
+ */
+enum srg_belongs { SRG_OUTSIDE, SRG_STRANGER, SRG_INSIDE };
+enum srg_belongs srg_view_belongs(const struct srg_view *v, struct str group, struct jid who, bool of_host, bool online);
 /* Of any group, by name. */
 bool srg_view_has_member(const struct srg_view *v, struct str jid);
 

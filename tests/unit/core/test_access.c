@@ -224,17 +224,78 @@ static void test_names(void **state)
     load_text(
         HOSTS
         "acl:\n  a:\n    user: x@localhost\n  b:\n    acl: a\n  c:\n    acl: d\n  d:\n    acl: c\n  e: all\n  f: none\n"
-        "  g: []\n  h:\n    shared_group: team\n  i:\n    shared_group: {team: localhost}\n");
+        "  g: []\n");
     assert_true(acl("b", "x@localhost", NULL));
     assert_false(acl("b", "y@localhost", NULL));
     assert_false(acl("c", "x@localhost", NULL)); /* they name each other */
     assert_true(acl("e", NULL, NULL));
     assert_false(acl("f", "x@localhost", NULL));
     assert_false(acl("g", "x@localhost", NULL));
-    assert_false(acl("h", "x@localhost", NULL));
-    assert_false(acl("i", "x@localhost", NULL));
-    assert_int_equal(C->warning_count, 1);
-    assert_string_equal(C->warnings[0], "t.yml:15:5: acl type 'shared_group' has no effect yet and never matches");
+}
+
+static enum group_answer answer_group(struct str group, struct str host, struct jid who)
+{
+    if (str_eq(group, S("lost")))
+        return GROUP_UNKNOWN;
+    bool in = str_eq(group, S("team")) && str_eq(host, S("localhost")) && str_eq(jid_user(who), S("x"));
+    return in ? GROUP_IN : GROUP_OUT;
+}
+
+static const char groups[] =
+    HOSTS "modules:\n  mod_shared_roster: {}\nacl:\n  bare:\n    shared_group: team\n"
+          "  there:\n    shared_group:\n      - team: LOCALHOST\n      - staff: example.test\n"
+          "  elsewhere:\n    shared_group: {team: example.test}\n  lost:\n    shared_group: {lost: localhost}\n"
+          "access_rules:\n  closed:\n    - deny: lost\n    - allow: all\n  open:\n    - allow: lost\n"
+          "  members:\n    - allow: {acl: there, user: {x: localhost}}\n"
+          "  in_place:\n    - deny:\n        shared_group: team\n    - allow: all\n";
+
+static void test_shared_groups(void **state)
+{
+    load_text(groups);
+    assert_int_equal(C->warning_count, 0);
+    assert_true(C->hosts[0].groups_named && C->hosts[1].groups_named);
+    access_groups_from(answer_group);
+    assert_true(acl("bare", "x@localhost/r", NULL)); /* of the host whose rules are asked */
+    assert_true(acl("bare", "x@example.test", NULL));
+    struct access_subject x = who("x@example.test", NULL);
+    assert_false(acl_match(&C->hosts[1], S("bare"), &x));
+    assert_true(acl("there", "x@localhost", NULL));
+    assert_false(acl("there", "y@localhost", NULL));
+    assert_false(acl("elsewhere", "x@localhost", NULL));
+    assert_false(acl("there", NULL, NULL));
+    assert_true(rule("members", "x@localhost", NULL));
+    assert_false(rule("members", "y@localhost", NULL));
+    assert_false(rule("in_place", "x@localhost", NULL));
+    assert_true(rule("in_place", "y@localhost", NULL));
+    access_groups_from(NULL);
+}
+
+/* What cannot be known allows nobody and denies everybody; nobody is nobody's member. */
+static void test_shared_groups_fail_closed(void **state)
+{
+    load_text(groups);
+    for (int known = 0; known < 2; known++) {
+        access_groups_from(known ? answer_group : NULL);
+        assert_false(rule("closed", "x@localhost", NULL));
+        assert_false(rule("open", "x@localhost", NULL));
+        assert_false(acl("lost", "x@localhost", NULL));
+        assert_true(rule("closed", NULL, NULL));
+        struct access_subject best = who("x@localhost", NULL); /* what could be allowed at best */
+        best.any_ip = true;
+        assert_true(access_allowed_name(&C->hosts[0], S("closed"), &best));
+        assert_true(access_allowed_name(&C->hosts[0], S("open"), &best));
+    }
+    access_groups_from(NULL);
+}
+
+static void test_shared_groups_that_nobody_knows(void **state)
+{
+    load_text("hosts: [localhost]\nacl:\n  i:\n    shared_group: {team: localhost}\n"
+              "access_rules:\n  c2s:\n    - deny:\n        shared_group: {staff: remote.test}\n");
+    assert_int_equal(C->warning_count, 2);
+    assert_string_equal(C->warnings[0], "t.yml:4:26: acl 'i' names shared group 'team' of host 'localhost', where "
+                                        "mod_shared_roster is not enabled: it matches nobody in 'allow' and everybody in 'deny'");
+    assert_non_null(strstr(C->warnings[1], "access rule 'c2s' names shared group 'staff' of host 'remote.test', where"));
 }
 
 static void test_rules(void **state)
@@ -396,7 +457,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_user),     TEST(test_patterns), TEST(test_globs),    TEST(test_bounded),       TEST(test_ip),
         TEST(test_names),    TEST(test_rules),    TEST(test_in_place), TEST(test_default_rules), TEST(test_shapers),
-        TEST(test_per_host),
+        TEST(test_per_host), TEST(test_shared_groups), TEST(test_shared_groups_fail_closed),
+        TEST(test_shared_groups_that_nobody_knows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

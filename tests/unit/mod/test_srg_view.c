@@ -205,11 +205,40 @@ static void difference_of_views(void **state)
     assert_int_equal(compare(all, m, all, m, accounts, 1, 3, NULL), SRG_ANY);
 }
 
+static enum srg_belongs belongs(const struct srg_view *v, struct str group, struct str jid)
+{
+    struct str h = jid_host(srg_jid(jid));
+    return srg_view_belongs(v, group, srg_jid(jid), str_eq(h, S("h")), online(jid));
+}
+
+static void who_belongs(void **state)
+{
+    const struct srg_group groups[] = {GROUP("all", FLAG("all_users")), GROUP("off", FLAG("disabled"), FLAG("all_users")),
+                                       GROUP("on", FLAG("online_users")), GROUP("team")};
+    const struct srg_members members[] = {MEMBERS(S("guest@other")), MEMBERS(S("a@h")), MEMBERS(S("b@h")), MEMBERS(S("a@h"))};
+    struct srg_view *v = srg_view_new(groups, members, 4, NAMES(S("a@h"), S("b@h"), S("c@h")), 3);
+    who_is_online = S("c@h");
+    assert_int_equal(belongs(v, S("team"), S("a@h")), SRG_INSIDE);
+    assert_int_equal(belongs(v, S("team"), S("b@h")), SRG_OUTSIDE);
+    assert_int_equal(belongs(v, S("team"), S("a@other")), SRG_OUTSIDE);
+    assert_int_equal(belongs(v, S("all"), S("c@h")), SRG_INSIDE);
+    assert_int_equal(belongs(v, S("all"), S("guest@other")), SRG_INSIDE);
+    assert_int_equal(belongs(v, S("all"), S("new@h")), SRG_STRANGER); /* no account, or none that is listed yet */
+    assert_int_equal(belongs(v, S("all"), S("new@other")), SRG_OUTSIDE);
+    assert_int_equal(belongs(v, S("on"), S("b@h")), SRG_INSIDE);
+    assert_int_equal(belongs(v, S("on"), S("c@h")), SRG_INSIDE);
+    assert_int_equal(belongs(v, S("on"), S("a@h")), SRG_OUTSIDE);
+    assert_int_equal(belongs(v, S("off"), S("a@h")), SRG_OUTSIDE);
+    assert_int_equal(belongs(v, S("none"), S("a@h")), SRG_OUTSIDE);
+    srg_view_release(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_show_groups), cmocka_unit_test(everybody), cmocka_unit_test(flag_as_text),
         cmocka_unit_test(those_online), cmocka_unit_test(nothing), cmocka_unit_test(hashes_tell_items_apart),
-        cmocka_unit_test(ten_thousand), cmocka_unit_test(difference_of_views)};
+        cmocka_unit_test(ten_thousand), cmocka_unit_test(difference_of_views),
+        cmocka_unit_test(who_belongs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
