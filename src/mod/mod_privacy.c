@@ -587,10 +587,42 @@ static void on_iq(struct iq *iq)
         iq_error(iq, a.code, a.text);
 }
 
+static bool is_over(struct arena *arena, const struct active *a)
+{
+    struct jid session;
+    if (!jid_parse(arena, str_n(a->text, a->full_n), &session))
+        return true;
+    struct account *owner = account_find(jid_user(session), jid_host(session));
+    return !owner || !session_find(owner, jid_res(session));
+}
+
+/* Sessions that wait for the next process end without a word (core/c2s/mgmt_store.c). */
+static void actives_sweep(void)
+{
+    struct arena *arena = arena_new();
+    struct map_node *n = actives.count ? map_next(&actives, NULL) : NULL;
+    while (n) {
+        struct active *a = CONTAINER_OF(n, struct active, node);
+        if (!is_over(arena, a)) {
+            n = map_next(&actives, n);
+            continue;
+        }
+        map_del(&actives, n);
+        free(a);
+        n = actives.count ? map_next(&actives, NULL) : NULL;
+    }
+    if (actives.buckets && !actives.count) {
+        map_deinit(&actives);
+        actives = (struct map){0};
+    }
+    arena_drop(arena);
+}
+
 static void on_stop(unsigned host)
 {
     (void)host;
     privacy_forget_all();
+    actives_sweep();
 }
 
 static enum hook_verdict on_caches_cleared(struct caches_event *e)

@@ -2,6 +2,7 @@
 import pytest
 
 from im import befriend, drain, expect_no_presence, expect_presence, roster
+from sm import Sm
 from xmppstream import error_of, local, q, text_of_error
 
 P = "{jabber:iq:privacy}"
@@ -373,3 +374,20 @@ def test_shared_contacts_have_their_subscription_and_groups(server, streams, pai
     third.message(one.jid, "a stranger")
     one.expect_message("a stranger")
     change(one, "<active/>")
+
+
+def test_active_list_of_a_session_that_waits_for_the_next_process(new_server):
+    """Psi asks for one at each login: nothing of it is left when the server stops (LeakSanitizer looks)."""
+    def change_(config):
+        configure(config)
+        config["modules"]["mod_stream_mgmt"] = {"resume_timeout": 60}
+
+    server = new_server(change_).start()
+    s = server.login(server.register())
+    m = Sm(s)
+    m.enable()
+    put(s, "some", item(type_="jid", value="x@localhost"))
+    change(s, "<active name='some'/>")
+    m.r()
+    s.drop()
+    server.stop()
