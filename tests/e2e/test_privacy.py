@@ -383,11 +383,12 @@ def test_active_list_of_a_session_that_waits_for_the_next_process(new_server):
         config["modules"]["mod_stream_mgmt"] = {"resume_timeout": 60}
 
     server = new_server(change_).start()
-    s = server.login(server.register())
-    m = Sm(s)
-    m.enable()
-    put(s, "some", item(type_="jid", value="x@localhost"))
-    change(s, "<active name='some'/>")
-    m.r()
-    s.drop()
+    for _ in range(4):
+        s = server.login(server.register(), presence=True)
+        m = Sm(s)
+        m.enable()
+        put(s, "some", item(type_="jid", value="x@localhost"))
+        change(s, "<active name='some'/>")
+        m.acked_to(2)
+        s.drop()
     server.stop()
