@@ -46,17 +46,21 @@ static struct str active_name(struct jid session)
     return a ? str_n(a->text + a->full_n, a->name_n) : STR_NULL;
 }
 
-static void active_end(struct jid session)
+static void active_free(struct active *a)
 {
-    struct active *a = active_find(session);
-    if (!a)
-        return;
     map_del(&actives, &a->node);
     free(a);
     if (!actives.count) {
         map_deinit(&actives);
         actives = (struct map){0};
     }
+}
+
+static void active_end(struct jid session)
+{
+    struct active *a = active_find(session);
+    if (a)
+        active_free(a);
 }
 
 static void active_set(struct jid session, struct str name)
@@ -607,13 +611,8 @@ static void actives_sweep(void)
             n = map_next(&actives, n);
             continue;
         }
-        map_del(&actives, n);
-        free(a);
+        active_free(a);
         n = actives.count ? map_next(&actives, NULL) : NULL;
-    }
-    if (actives.buckets && !actives.count) {
-        map_deinit(&actives);
-        actives = (struct map){0};
     }
     arena_drop(arena);
 }

@@ -167,9 +167,9 @@ class Program:
                     shutil.copy(f"{file}{part}", folder)
             db = sqlite3.connect(pathlib.Path(folder) / file.name)
             try:
-                tables = db.execute("SELECT name, sql FROM sqlite_master WHERE type='table' AND sql LIKE 'create table%'").fetchall()
+                tables = db.execute("SELECT name FROM sqlite_master WHERE type='table' AND sql LIKE 'create table%'").fetchall()
                 n = 0
-                for table, _ in tables:
+                for table, in tables:
                     for column in ("body", "message", "text"):
                         if any(c[1] == column for c in db.execute(f"PRAGMA table_info({table!r})")):
                             n += db.execute(f'SELECT count(*) FROM "{table}" WHERE "{column}" = ?', (text,)).fetchone()[0]
@@ -214,7 +214,7 @@ class Dino(Program):
 
 
 class Gajim(Program):
-    """nbxmpp and GTK 3."""
+    """nbxmpp and GTK."""
     resource, title, question = "gajim", "Gajim", "Start / Join Chat"
 
     def prepare(self):

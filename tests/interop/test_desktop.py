@@ -1,5 +1,4 @@
 """Programs people use, on desktops: Anna's talks with Ben, whose client is a library that tells what it sees."""
-import subprocess
 import time
 
 import pytest
