@@ -494,17 +494,10 @@ static void on_submit(struct iq *iq, struct card *k, const struct xml_el *x, str
 static void on_submit(struct iq *iq, struct card *k, const struct xml_el *x, struct wish *w)
 {
     struct dataform form;
-    const char *why = dataform_read(iq->arena, x, &form);
-    if (why) {
-        iq_error(iq, ERR_BAD_REQUEST, why);
-    } else if (form.type == DATAFORM_CANCEL) {
-        iq_result_empty(iq);
-    } else if (form.type != DATAFORM_SUBMIT) {
-        iq_error(iq, ERR_BAD_REQUEST, "Incorrect data form");
-    } else {
-        read_form(w, k, &form);
-        answer_search(iq, k, w, false);
-    }
+    if (!vcard_search_form(iq, x, &form))
+        return;
+    read_form(w, k, &form);
+    answer_search(iq, k, w, false);
 }
 
 void vcard_directory_search(struct iq *iq)

@@ -195,22 +195,29 @@ static void answer_search(struct iq *iq, const struct wish *w, bool legacy)
 
 /* --- requests --- */
 
+bool vcard_search_form(struct iq *iq, const struct xml_el *x, struct dataform *out)
+{
+    const char *why = dataform_read(iq->arena, x, out);
+    if (why)
+        iq_error(iq, ERR_BAD_REQUEST, why);
+    else if (out->type == DATAFORM_CANCEL)
+        iq_result_empty(iq);
+    else if (out->type != DATAFORM_SUBMIT)
+        iq_error(iq, ERR_BAD_REQUEST, "Incorrect data form");
+    else
+        return true;
+    return false;
+}
+
 static void on_submit(struct iq *iq, const struct xml_el *x) YIELDS;
 static void on_submit(struct iq *iq, const struct xml_el *x)
 {
     struct dataform form;
     struct wish w = {0};
-    const char *why = dataform_read(iq->arena, x, &form);
-    if (why) {
-        iq_error(iq, ERR_BAD_REQUEST, why);
-    } else if (form.type == DATAFORM_CANCEL) {
-        iq_result_empty(iq);
-    } else if (form.type != DATAFORM_SUBMIT) {
-        iq_error(iq, ERR_BAD_REQUEST, "Incorrect data form");
-    } else {
-        read_form(&w, &form);
-        answer_search(iq, &w, false);
-    }
+    if (!vcard_search_form(iq, x, &form))
+        return;
+    read_form(&w, &form);
+    answer_search(iq, &w, false);
 }
 
 static void on_search(struct iq *iq) YIELDS;

@@ -60,4 +60,8 @@ bool vcard_is_binary(struct str name);
 /* Bytes of base64 text with white space in it (RFC 2045 §6.8); false: it is none. */
 bool vcard_binval(struct arena *a, struct str text, struct str *out);
 
+/* XEP-0055 §3: the form that comes back, read into the iq's arena. false: answered already: cancelled, or no submission. */
+struct dataform;
+bool vcard_search_form(struct iq *iq, const struct xml_el *x, struct dataform *out);
+
 #endif
